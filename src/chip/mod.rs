@@ -1,0 +1,1 @@
+//! Chip families: one file each.

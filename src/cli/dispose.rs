@@ -1,0 +1,15 @@
+//! `rootstamp dispose`
+
+use std::io::Write;
+
+use crate::fault::{Exit, Fault, Party};
+
+/// End a hold: release, void or scrap a unit; each is a record.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {}
+
+impl Arguments {
+    pub(super) fn run(self, _out: &mut dyn Write) -> Result<Exit, Fault> {
+        Err(Fault::new(Party::Maintainers, "not built yet", "Wait for it."))
+    }
+}

@@ -1,0 +1,15 @@
+//! `rootstamp schema`
+
+use std::io::Write;
+
+use crate::fault::{Exit, Fault, Party};
+
+/// JSON Schema of a product or station file, for editors.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {}
+
+impl Arguments {
+    pub(super) fn run(self, _out: &mut dyn Write) -> Result<Exit, Fault> {
+        Err(Fault::new(Party::Maintainers, "not built yet", "Wait for it."))
+    }
+}

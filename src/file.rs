@@ -1,0 +1,75 @@
+//! A file is read once, whole, bounded and hashed; what is used later is what was checked now.
+//!
+//! The only module that opens input files (`clippy.toml`), so that no second read can differ from the first.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    fault::{Exit, Problem},
+    ident::Digest,
+};
+
+/// The largest file any part of rootstamp looks at, in bytes: 64 MiB, forty times the text of a full nRF52840 hex.
+pub const LIMIT: u64 = 64 << 20;
+
+/// A file as it was when it was read.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// As the user named it.
+    pub path: PathBuf,
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// SHA-256 of `bytes`.
+    pub digest: Digest,
+}
+
+impl Read {
+    /// Bytes that never were a file on this machine, as those of the demo that travel inside the program.
+    #[must_use]
+    pub fn from_memory(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Self {
+        let digest = Digest::of(&bytes);
+        Self { path: name.into(), bytes, digest }
+    }
+
+    /// How messages name it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// As text.
+    ///
+    /// # Errors
+    /// A [`Problem`] with line and column of the first byte that is not UTF-8.
+    pub fn text(&self) -> Result<&str, Problem> {
+        std::str::from_utf8(&self.bytes).map_err(|error| {
+            let before = &self.bytes[..error.valid_up_to()];
+            let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
+            Problem::new(self.name(), "not UTF-8 text").at(line, column)
+        })
+    }
+}
+
+/// Reads the whole file once.
+///
+/// # Errors
+/// A [`Problem`] naming the file: absent, a directory, unreadable, or larger than `limit` bytes.
+#[expect(clippy::disallowed_methods, reason = "this module is where files are opened")]
+pub fn read(path: &Path, limit: u64) -> Result<Read, Problem> {
+    let named = |what: String| Problem::new(path.display().to_string(), what).exit(Exit::Usage);
+    let file = File::open(path).map_err(|error| named(format!("cannot be opened: {error}")))?;
+    if file.metadata().is_ok_and(|about| about.is_dir()) {
+        return Err(named("is a directory, not a file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| named(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > limit {
+        return Err(named(format!("is larger than {limit} bytes")));
+    }
+    Ok(Read { digest: Digest::of(&bytes), path: path.to_owned(), bytes })
+}

@@ -1,0 +1,1 @@
+//! Verification and the three burns.

@@ -1,0 +1,1 @@
+//! Peek, poke and burn: places, bounded batches and deadlines.

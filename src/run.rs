@@ -1,0 +1,1 @@
+//! The state machine of one unit, without input or output.

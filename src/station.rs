@@ -1,0 +1,1 @@
+//! A bench as written, then as meant: sites, probes, consoles, scanner.

@@ -1,0 +1,1 @@
+//! The operator's screen as a function: model, update, view.

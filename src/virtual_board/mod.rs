@@ -1,0 +1,1 @@
+//! Silicon no kinder than real, served over probe protocols that stock tools speak.
