@@ -1,1 +1,4 @@
+//! All integration tests, one binary: it links once.
 
+mod image;
+mod keys;
