@@ -51,13 +51,11 @@ fn comment_above(lines: &[&str], line: usize) -> String {
     comment.iter().map(|text| text.trim_start_matches('/').trim()).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether brackets hold a document and a place in it; a link to an item and an index do not count.
+/// Whether brackets hold a document and a place in it, `[SVD UICR.APPROTECT]`; a link to an item and an index do not
+/// count.
 fn names_source(comment: &str) -> bool {
-    let brackets = comment.split('[').skip(1).filter_map(|rest| rest.split_once(']').map(|(inside, _)| inside));
-    brackets.into_iter().any(|inside| {
-        let place = inside.contains(',') || inside.contains('§') || inside.contains(|c: char| c.is_ascii_digit());
-        place && inside.contains(char::is_alphabetic) && !inside.starts_with('`')
-    })
+    let mut brackets = comment.split('[').skip(1).filter_map(|rest| rest.split_once(']').map(|(inside, _)| inside));
+    brackets.any(|inside| inside.starts_with(char::is_uppercase) && inside.split_whitespace().count() > 1)
 }
 
 mod tests {
