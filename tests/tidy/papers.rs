@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn pages() -> Vec<Source> {
-        source::tree().into_iter().filter(|source| source.path.ends_with(".md")).collect()
+        source::tree().into_iter().filter(|source| source.is("md")).collect()
     }
 
     #[test]

@@ -88,8 +88,7 @@ mod tests {
     #[test]
     fn every_file_opens_with_what_it_is_for() {
         let sources = source::tree();
-        let rust =
-            sources.iter().filter(|source| source.path.ends_with(".rs") && !source.path.starts_with("templates/"));
+        let rust = sources.iter().filter(|source| source.is("rs") && !source.path.starts_with("templates/"));
         let broken: Vec<_> = rust.filter_map(unopened).collect();
         expect_none(&broken);
     }

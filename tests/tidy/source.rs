@@ -41,6 +41,11 @@ impl Source {
         (!["lib", "main"].contains(&name)).then_some(name)
     }
 
+    /// Whether it is of this kind, as `rs` or `md`.
+    pub(super) fn is(&self, kind: &str) -> bool {
+        Path::new(&self.path).extension().is_some_and(|extension| extension == kind)
+    }
+
     /// How many module names lead to the file: 1 for `src/chip/mod.rs` and `src/plan.rs`, 2 for `src/chip/nrf52.rs`.
     pub(super) fn depth(&self) -> usize {
         let parts = self.path.split('/').count() - 1;
@@ -102,7 +107,7 @@ pub(super) fn tree() -> Vec<Source> {
 
 /// The Rust files under `src`.
 pub(super) fn product() -> Vec<Source> {
-    tree().into_iter().filter(|source| source.path.starts_with("src/") && source.path.ends_with(".rs")).collect()
+    tree().into_iter().filter(|source| source.path.starts_with("src/") && source.is("rs")).collect()
 }
 
 /// One file that must be there.
@@ -167,11 +172,11 @@ fn next(rest: &str) -> (Kind, usize) {
         let inside = hashes + 2;
         return (Kind::Text, rest[inside..].find(&closing).map_or(rest.len(), |end| inside + end + closing.len()));
     }
-    if rest.starts_with('"') {
-        return (Kind::Text, 1 + quoted(&rest[1..], '"'));
+    if let Some(inside) = rest.strip_prefix('"') {
+        return (Kind::Text, 1 + quoted(inside, '"'));
     }
-    if rest.starts_with('\'') && is_character(rest) {
-        return (Kind::Text, 1 + quoted(&rest[1..], '\''));
+    if let Some(inside) = rest.strip_prefix('\'').filter(|inside| is_character(inside)) {
+        return (Kind::Text, 1 + quoted(inside, '\''));
     }
     let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
     let prefix = ["r", "b", "br", "c", "cr"].contains(&&rest[..word]);
@@ -186,8 +191,8 @@ fn raw_opening(rest: &str) -> Option<usize> {
 }
 
 /// A quote opens a character, not a lifetime, if it is escaped or closed after one character.
-fn is_character(rest: &str) -> bool {
-    let mut after = rest.chars().skip(1);
+fn is_character(inside: &str) -> bool {
+    let mut after = inside.chars();
     after.next() == Some('\\') || after.next() == Some('\'')
 }
 

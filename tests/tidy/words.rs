@@ -31,7 +31,7 @@ fn breaks(source: &Source) -> Vec<String> {
     for host in HOSTS.iter().filter(|_| source.path != "Cargo.lock") {
         found.extend(source.text.match_indices(host).map(|(at, _)| (at, *host)));
     }
-    for word in UNFINISHED.iter().filter(|_| source.path.ends_with(".rs")) {
+    for word in UNFINISHED.iter().filter(|_| source.is("rs")) {
         found.extend(source.code.match_indices(word).map(|(at, _)| (at, *word)));
     }
     if !source.path.starts_with("tests/") {
