@@ -13,7 +13,8 @@ fn unopened(source: &Source) -> Option<String> {
     let opening = source.text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim);
     let first: Vec<&str> = opening.take_while(|line| !line.is_empty()).collect();
     let text = first.join(" ");
-    let sentence = text.split_whitespace().count() >= 3 && text.ends_with(['.', ':', '?', '!', ';']);
+    let mut words = text.split_whitespace();
+    let sentence = words.clone().count() >= 3 && words.any(|word| word.ends_with(['.', ':', '?', '!', ';']));
     (!sentence).then(|| format!("{}: no //! sentence at the top that says what it is for", source.path))
 }
 
@@ -113,6 +114,7 @@ mod tests {
     fn a_file_without_an_opening_sentence_is_found() {
         let opened = |text| unopened(&Source::new("src/x.rs", text)).is_none();
         assert!(opened("//! What stopped, and whose\n//! move it is.\n\nfn a() {}"));
+        assert!(opened("//! MCUboot's signed images. [nordic-facts C1, C2]\n"));
         assert!(!opened("fn a() {}"));
         assert!(!opened("//! `rootstamp demo`\n"));
         assert!(!opened("\n//! It comes too late.\n"));
