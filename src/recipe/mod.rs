@@ -219,3 +219,13 @@ pub fn read_from(shelf: &dyn Shelf, path: &Path, mode: Option<Mode>) -> Result<P
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(written::Written).to_value()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_for_editors_knows_the_same_words_as_the_reader() {
+        crate::page::schema_agrees(&schema(), written::TABLES);
+    }
+}

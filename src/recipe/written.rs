@@ -31,13 +31,13 @@ pub(super) struct Written {
     #[schemars(required)]
     pub(super) chip: Option<Placed<String>>,
     /// Which silicon will do, and how it arrives.
-    #[schemars(required)]
+    #[schemars(with = "WrittenSilicon")]
     pub(super) silicon: Option<WrittenSilicon>,
     /// Whether boards come blank, or with a test program that is read before any erase.
     #[schemars(required)]
     pub(super) arrives: Option<Placed<Arrives>>,
     /// How a serial number looks.
-    #[schemars(required)]
+    #[schemars(with = "WrittenSerial")]
     pub(super) serial: Option<WrittenSerial>,
     /// Public keys by name; [key.root] is called "root" elsewhere in this file.
     #[schemars(with = "Option<BTreeMap<String, WrittenKey>>")]
@@ -50,7 +50,7 @@ pub(super) struct Written {
     /// What is stamped into the chip for good.
     pub(super) stamp: Option<WrittenStamp>,
     /// What is locked at the end.
-    #[schemars(required)]
+    #[schemars(with = "WrittenLock")]
     pub(super) lock: Option<WrittenLock>,
     /// What the finished board says when it boots.
     pub(super) boot: Option<WrittenBoot>,
@@ -315,7 +315,7 @@ pub(super) struct WrittenLock {
 #[schemars(deny_unknown_fields, rename = "Boot")]
 pub(super) struct WrittenBoot {
     /// What is expected, and when.
-    #[schemars(required)]
+    #[schemars(with = "WrittenExpect")]
     pub(super) expect: Option<WrittenExpect>,
 }
 
@@ -334,6 +334,7 @@ pub(super) struct WrittenExpect {
 const LATER: &str = "comes with a later release; this one knows";
 
 /// The tables of words, with the JSON Schema definition that each belongs to.
+#[cfg(test)]
 pub(super) const TABLES: &[(&str, Words)] = &[
     ("Product", PRODUCT),
     ("Silicon", SILICON),
