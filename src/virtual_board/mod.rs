@@ -11,9 +11,12 @@ mod chance;
 mod core;
 mod cpu;
 mod ctrl_ap;
+mod faults;
+mod glasgow;
 mod nvmc;
 mod port;
 mod registers;
+mod slot;
 mod watchdog;
 
 pub use self::{
@@ -21,8 +24,10 @@ pub use self::{
     boot::NoBoot,
     cells::PAGE,
     chance::Chance,
+    faults::{Cut, Faults, Flip, Span, Stuck, When},
     nvmc::{ERASE_ALL_NS, PAGE_ERASE_NS, Violation, WORD_WRITE_NS},
     port::{Answer, Request},
     registers::register,
+    slot::{REFERENCE_HZ, Shared, Slot, lock},
     watchdog::RELOAD,
 };
