@@ -1,1 +1,3 @@
+//! Everything seen from outside the library, as one binary: it links once.
 
+mod screens;
