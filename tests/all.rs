@@ -2,5 +2,9 @@
 
 mod image;
 mod keys;
+mod recipe;
+mod screens;
+mod station;
+#[cfg(test)]
 mod tidy;
 mod virtual_board;
