@@ -1,10 +1,8 @@
 //! Everything that is tested across modules, as one binary: one link instead of one per area.
 
+mod chip;
 mod image;
 mod keys;
-mod recipe;
 mod screens;
-mod station;
-#[cfg(test)]
 mod tidy;
 mod virtual_board;

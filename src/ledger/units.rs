@@ -196,6 +196,7 @@ fn verdict(standing: &Standing, story: &Story) -> &'static str {
         (Standing::Scrapped, _) => "SCRAPPED",
         (Standing::Open { .. } | Standing::Free, Some(facts::Ending::Fail)) => "FAIL",
         (Standing::Open { .. } | Standing::Free, Some(facts::Ending::Retry)) => "RETRY",
+        (Standing::Open { .. } | Standing::Free, Some(facts::Ending::Refused)) => "REFUSED",
         (Standing::Open { .. } | Standing::Free, Some(facts::Ending::Hold) | None) => "UNFINISHED",
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Place {
     /// Of the last run, kept until the next one begins.
     pub(super) steps: Vec<Step>,
     pub(super) evidence: Vec<Evidence>,
+    /// Why the site cannot be used, while it cannot.
+    pub(super) trouble: Option<Fault>,
 }
 
 /// What a site is doing.
@@ -189,6 +191,7 @@ impl Place {
             state: State::Idle,
             steps: Vec::new(),
             evidence: Vec::new(),
+            trouble: None,
         }
     }
 

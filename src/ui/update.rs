@@ -253,6 +253,11 @@ fn hear(model: &mut Model, event: Event) {
     match event {
         Event::Opened(bench) => open(model, bench),
         Event::Board { site, presence } => board(model, site, presence),
+        Event::SiteFault { site, fault } => {
+            if let Some(place) = model.place_mut(site) {
+                place.trouble = fault;
+            }
+        }
         Event::ScanRefused { read, why } => {
             model.question = None;
             say(model, if read.is_empty() { why } else { format!("“{read}” – {why}") });

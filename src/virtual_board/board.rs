@@ -452,11 +452,8 @@ impl Board {
         if self.poll.address == address && self.poll.count >= PATIENCE {
             self.wait_for_change(address);
         }
-        let value = if Core::owns(address) {
-            self.core.read(address)
-        } else {
-            self.bus.read(address, size, self.origin())?
-        };
+        let value =
+            if Core::owns(address) { self.core.read(address) } else { self.bus.read(address, size, self.origin())? };
         let same = self.poll.address == address && self.poll.value == value;
         self.poll = Poll { address, value, count: if same { self.poll.count + 1 } else { 0 } };
         Ok(value << (8 * (address & 3)))

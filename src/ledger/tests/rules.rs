@@ -23,7 +23,7 @@ fn a_serial_is_open_from_its_first_commit_until_its_last() {
         let mut ledger = fresh();
         let run = run(&mut ledger, 1, 1, to).unwrap();
         let bound = (to >= To::C2).then(|| device(1));
-        let standing = Standing::Open { run, device: bound, locked_intent: to == To::C4, attempts: 1 };
+        let standing = Standing::Open { run, device: bound, locked_intent: to == To::C4, attempts: 1, released: false };
         assert_eq!(ledger.unit(&serial(1)).unwrap(), standing);
     }
 }
@@ -121,7 +121,7 @@ fn fail_and_retry_leave_a_unit_open_and_a_hold_waits_for_a_person() {
         let standing = ledger.unit(&serial(1)).unwrap();
         let why = "contact was lost".to_owned();
         let expected = if open {
-            Standing::Open { run, device: Some(device(1)), locked_intent: false, attempts: 1 }
+            Standing::Open { run, device: Some(device(1)), locked_intent: false, attempts: 1, released: false }
         } else {
             Standing::Held { run: Some(run), device: Some(device(1)), why }
         };

@@ -87,6 +87,12 @@ pub(super) fn of_place(model: &Model, place: &Place) -> Face {
 }
 
 fn idle(model: &Model, place: &Place) -> Face {
+    if let Some(fault) = &place.trouble {
+        return Face::new("NO PROBE", Kind::Heavy, Tone::Act)
+            .title(&[&place.name, &fault.code])
+            .line(sentence(&fault.what, &fault.code))
+            .line(fault.next.as_str());
+    }
     match place.presence {
         Presence::Absent => {
             let pattern = model.bench.as_ref().map_or("", |bench| &bench.serial_pattern);
