@@ -3,6 +3,7 @@
 mod chip;
 mod image;
 mod keys;
+mod line;
 mod screens;
 mod tidy;
 mod virtual_board;
