@@ -226,6 +226,15 @@ fn the_mode_is_marked_unless_it_is_production() {
 }
 
 #[test]
+fn long_names_give_way_to_the_symbols_and_to_the_mark_of_the_mode() {
+    let mut bench = bench(1, Mode::Engineering);
+    bench.station = "a station with a name as long as a production hall".into();
+    bench.title = "Gateway with a title nobody can remember".into();
+    let row = Screen::open(bench, Look::RICH).row(0);
+    assert!(row.contains("recipe ▲7 ■4 ●K ◆2") && row.ends_with("ENGINEERING") && row.contains("a stat"), "{row}");
+}
+
+#[test]
 fn verdicts_without_colour_and_without_block_characters() {
     for (name, outcome) in verdicts() {
         let mut screen = Screen::open(bench(2, Mode::Training), POOR);
