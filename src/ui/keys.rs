@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::model::{Leaving, Model};
+use super::model::Model;
 
 /// A key as the screen knows it, whatever the terminal sent for it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -103,7 +103,7 @@ impl Binding {
     pub(super) fn is_shown(&self, model: &Model) -> bool {
         match self.shown {
             Shown::Always => true,
-            Shown::WhileAsked => model.asked().is_some() && model.leaving == Leaving::No,
+            Shown::WhileAsked => model.asked().is_some(),
             Shown::Never => false,
         }
     }

@@ -196,10 +196,13 @@ impl Model {
             .unwrap_or(Matter::Idle)
     }
 
-    /// The site whose news matter most: a hand is asked for, a verdict is not cleared, a unit is running. `None` if
-    /// all sites wait for a board.
+    /// The site whose news matter most: a hand is asked for, a verdict is not cleared, a board is still in, a unit is
+    /// running. `None` if all sites wait for a board.
     pub(super) fn in_hand(&self) -> Option<Site> {
-        self.asked().or_else(|| self.latest(Place::verdict_since)).or_else(|| self.latest(Place::running_since))
+        self.asked()
+            .or_else(|| self.latest(Place::verdict_since))
+            .or_else(|| self.places.iter().position(Place::is_left_in).map(Site))
+            .or_else(|| self.latest(Place::running_since))
     }
 
     /// The first site that waits for a hand.
@@ -247,6 +250,11 @@ impl Place {
             State::Running(running) => running.ask.as_deref(),
             State::Idle | State::Over(_) => None,
         }
+    }
+
+    /// A board that has had its verdict and was not taken out.
+    fn is_left_in(&self) -> bool {
+        matches!((&self.state, self.presence), (State::Idle, Presence::Served))
     }
 
     fn verdict_since(&self) -> Option<Millis> {

@@ -132,6 +132,13 @@ fn a_board_that_was_served_and_is_still_in() {
 }
 
 #[test]
+fn a_board_that_is_still_in_one_site_while_the_other_is_free() {
+    let mut screen = Screen::two();
+    screen.board(1, Presence::Served);
+    seen("remove_two_sites", &screen);
+}
+
+#[test]
 fn the_line_holds() {
     let mut screen = Screen::two();
     screen.start(0, LABEL);

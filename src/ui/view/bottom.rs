@@ -78,7 +78,7 @@ fn number(model: &Model, question: &Question) -> String {
 /// Of the site in hand, which is named where there are others.
 fn at(model: &Model, place: &Place) -> String {
     let text = match &place.state {
-        State::Idle => return of_site(model, place).to_owned(),
+        State::Idle => of_site(model, place).to_owned(),
         State::Running(running) => match &running.ask {
             Some(what) => format!("{what} Then press F3; if it cannot be done, F4."),
             None => return of_running(model),
@@ -88,17 +88,14 @@ fn at(model: &Model, place: &Place) -> String {
     if model.places.len() > 1 { format!("{}: {text}", place.name) } else { text }
 }
 
+/// Every site waits for a board, or has one that waits for its scan.
 fn of_idle(model: &Model) -> String {
-    if model.is_leaving() {
-        return FINISHING.to_owned();
-    }
-    let served = model.places.iter().find(|place| place.presence == Presence::Served);
     let fresh = model.places.iter().find(|place| place.presence == Presence::Fresh);
-    match (served, fresh) {
-        (Some(place), _) => format!("{}: {}", place.name, of_site(model, place)),
-        (None, Some(place)) => of_site(model, place).to_owned(),
-        (None, None) => PUT_IN.to_owned(),
-    }
+    let text = match fresh.or(model.places.first()) {
+        Some(place) => of_site(model, place),
+        None => PUT_IN,
+    };
+    text.to_owned()
 }
 
 fn of_site(model: &Model, place: &Place) -> &'static str {
