@@ -8,7 +8,7 @@
 //! A second, independently synced journal belongs between [`Ledger::append`]'s hash and its commit; it comes with its
 //! own issue. Until then a store that lost its newest entries looks like a shorter whole one.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, backup::Backup};
 
@@ -159,7 +159,7 @@ impl Ledger {
     pub fn copy(&self) -> Result<Self, Fault> {
         let mut conn = store::in_memory()?;
         Backup::new(&self.records.conn, &mut conn)
-            .and_then(|backup| backup.run_to_completion(i32::MAX, std::time::Duration::ZERO, None))
+            .and_then(|backup| backup.run_to_completion(i32::MAX, Duration::ZERO, None))
             .map_err(|error| fault::unreadable(&error))?;
         Ok(Self {
             records: Records { conn, _lock: None },
@@ -315,7 +315,12 @@ impl Ledger {
     /// Empties the write-ahead log into the file. The entry is durable either way; a reader in the way is no fault,
     /// a disk that fails is one, for the entry after this.
     fn settle(&mut self) {
-        let settled = self.records.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let conn = &self.records.conn;
+        // Without patience: a reader would otherwise hold up the line for as long as the busy timeout.
+        let settled = conn
+            .busy_timeout(Duration::ZERO)
+            .and_then(|()| conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))
+            .and_then(|()| conn.busy_timeout(store::PATIENCE));
         if let Err(error) = settled {
             self.ail(&error);
         }
@@ -379,6 +384,17 @@ impl Records {
         let sql = "SELECT bytes FROM goldens WHERE digest = ?1";
         let bytes = self.conn.query_row(sql, [digest.0], |row| row.get(0)).optional();
         bytes.map_err(|error| fault::unreadable(&error))
+    }
+
+    /// Looks several times at one and the same moment, while a station goes on writing.
+    ///
+    /// # Errors
+    /// The store cannot be read, and whatever `look` answers.
+    pub fn at_one_moment<T>(&self, look: impl FnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        let moment = self.conn.unchecked_transaction().map_err(|error| fault::unreadable(&error))?;
+        let seen = look(self)?;
+        moment.finish().map_err(|error| fault::unreadable(&error))?;
+        Ok(seen)
     }
 
     /// How a run was opened: product, recipe, golden state, key.

@@ -29,6 +29,9 @@ pub(super) const FILE: &str = "ledger.sqlite";
 /// Held exclusively by the one process that writes.
 const LOCK: &str = "station.lock";
 
+/// How long a connection waits for another one; the same as `busy_timeout` in [`WRITING`].
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
 /// A setting, what it is set to, and what it must say afterwards.
 pub(super) type Setting = (&'static str, &'static str, &'static str);
 
@@ -192,7 +195,7 @@ fn migrations_recorded(conn: &Connection) -> Result<(), String> {
     Ok(())
 }
 
-fn recent_enough(number: i32) -> Result<(), Fault> {
+pub(super) fn recent_enough(number: i32) -> Result<(), Fault> {
     if number < SQLITE_AT_LEAST {
         return Err(fault::settings("sqlite", &SQLITE_AT_LEAST.to_string(), &number.to_string()));
     }
