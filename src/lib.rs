@@ -11,6 +11,8 @@ pub mod clock;
 
 pub mod file;
 
+pub mod page;
+
 pub mod keys;
 
 pub mod image;
