@@ -2,9 +2,11 @@
 
 use std::{path::Path, process::Output};
 
+use rootstamp::ident::Digest;
+use rusqlite::types::ValueRef;
 use serde_json::Value;
 
-use crate::ledger::{hold, open, rootstamp, tamper, with_passed};
+use crate::ledger::{file, hold, open, rootstamp, tamper, with_passed};
 
 fn lines(output: &Output) -> Vec<Value> {
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -108,4 +110,40 @@ fn a_hold_ends_with_a_recorded_decision() {
     assert_eq!(exit(&["dispose", "void", "GW3-0000001", "--reason", "x"], dir.path()), Some(2), "scrapped already");
     assert_eq!(exit(&["dispose", "void", "GW3-0000002", "--reason", "a\nb"], dir.path()), Some(2), "no such reason");
     assert_eq!(exit(&["dispose", "void", "GW3-0000002"], dir.path()), Some(2), "no reason");
+}
+
+#[test]
+fn the_documented_query_gives_the_bytes_that_were_hashed() {
+    let page = include_str!("../docs/records.md");
+    let from = page.find("SELECT 'rootstamp-entry-v1'").unwrap();
+    let query = page[from..].split("WHERE").next().unwrap().to_owned() + "ORDER BY seq";
+    let dir = with_passed(2);
+    let conn = rusqlite::Connection::open(file(dir.path())).unwrap();
+    let mut entries = conn.prepare(&query).unwrap();
+    let mut rows = entries.query([]).unwrap();
+    let mut hashes = conn.prepare("SELECT hash FROM entries ORDER BY seq").unwrap();
+    let mut hashes = hashes.query_map([], |row| row.get::<_, [u8; 32]>(0)).unwrap();
+    while let Some(row) = rows.next().unwrap() {
+        let shown = (0..13).map(|column| match row.get_ref(column).unwrap() {
+            ValueRef::Null => "\n".to_owned(),
+            ValueRef::Integer(number) => format!("{number}\n"),
+            other => format!("{}\n", other.as_str().unwrap()),
+        });
+        assert_eq!(Digest::of(shown.collect::<String>().as_bytes()).0, hashes.next().unwrap().unwrap());
+    }
+    assert!(hashes.next().is_none());
+}
+
+#[test]
+fn the_views_for_people_tell_units_and_failures() {
+    let dir = with_passed(1);
+    hold(&mut open(dir.path()).unwrap(), 2, "open after the power cycle");
+    let conn = rusqlite::Connection::open(file(dir.path())).unwrap();
+    let text = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    let units = "SELECT group_concat(serial || ' ' || device || ' ' || last_word || ' ' || runs || ' ' || last_entry, ', ') FROM v_units";
+    assert_eq!(text(units), "GW3-0000001 0000abcd00000001 PASS 1 6, GW3-0000002 0000abcd00000002 HOLD 1 10");
+    assert_eq!(
+        text("SELECT serial || step || code || what FROM v_failures"),
+        "GW3-0000002lockR-101open after the power cycle"
+    );
 }

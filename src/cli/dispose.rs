@@ -1,4 +1,4 @@
-//! `rootstamp dispose`
+//! `rootstamp dispose`: records what a person decided about a unit.
 
 use std::{io::Write, path::PathBuf, sync::Arc};
 

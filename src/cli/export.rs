@@ -1,4 +1,4 @@
-//! `rootstamp export`
+//! `rootstamp export`: turns the records into a file for the security team.
 
 use std::{io::Write, path::PathBuf};
 
@@ -72,5 +72,5 @@ fn later() -> Fault {
         "Export as jsonl: its entries carry the same hashes, and docs/records.md says how to check them.",
     )
     .exit(Exit::Usage)
-    .code("X-104")
+    .code("L-144")
 }

@@ -1,4 +1,4 @@
-//! `rootstamp records`
+//! `rootstamp records`: lists, shows and searches what was recorded, and checks that it is whole.
 
 use std::{io::Write, path::PathBuf};
 

@@ -157,7 +157,7 @@ fn of_mode(records: &Records, asked: Option<Mode>) -> Result<(), Fault> {
             "Name the directory of the other records with --data; modes are never mixed in one export.",
         )
         .exit(Exit::Usage)
-        .code("X-103")),
+        .code("L-143")),
         Some(_) | None => Ok(()),
     }
 }
@@ -219,7 +219,7 @@ fn exists(path: &Path) -> Fault {
         "Name a new file with --out, or move that one away; an export never replaces anything.",
     )
     .exit(Exit::Usage)
-    .code("X-101")
+    .code("L-141")
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Fault {
@@ -229,7 +229,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> Fault {
         "Check that the directory exists and has room, then export again. The records are unharmed.",
     )
     .exit(Exit::Usage)
-    .code("X-102")
+    .code("L-142")
     .because(error)
 }
 
@@ -255,8 +255,8 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         let late = Draft::beside(&path).unwrap();
         fs::write(&path, "mine").unwrap();
-        assert_eq!(late.publish().unwrap_err().code, "X-101");
-        assert_eq!(Draft::beside(&path).err().unwrap().code, "X-101");
+        assert_eq!(late.publish().unwrap_err().code, "L-141");
+        assert_eq!(Draft::beside(&path).err().unwrap().code, "L-141");
         assert_eq!(fs::metadata(&path).unwrap().len(), 4);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

@@ -175,7 +175,7 @@ impl Ledger {
     /// Keeps a fact: when this returns, a power cut can no longer take it away.
     ///
     /// # Errors
-    /// A rule of the records forbids it (L-101, L-107, L-108, L-111, L-113), or it could not be written (L-130).
+    /// A rule of the records forbids it (L-107, L-108, L-111, L-113, X-110), or it could not be written (L-130).
     /// Nothing is half-recorded: the next call finds the chain as it was.
     pub fn keep<F: Fact>(&mut self, fact: F) -> Result<Durable<F>, Fault> {
         let body = entry::canonical(&fact)?;
