@@ -63,6 +63,11 @@ pub struct Opening {
 ///     (one.clone(), one)
 /// }
 /// ```
+///
+/// ```compile_fail
+/// use rootstamp::{ident::Digest, ledger::Durable};
+/// let made_up = Durable { fact: (), seq: 1, hash: Digest([0; 32]) };
+/// ```
 #[derive(Debug)]
 pub struct Durable<F> {
     fact: F,
@@ -157,7 +162,7 @@ impl Ledger {
     /// # Errors
     /// A [`Fault`] if memory does not suffice.
     pub fn copy(&self) -> Result<Self, Fault> {
-        let mut conn = store::in_memory()?;
+        let mut conn = store::empty()?;
         Backup::new(&self.records.conn, &mut conn)
             .and_then(|backup| backup.run_to_completion(i32::MAX, Duration::ZERO, None))
             .map_err(|error| fault::unreadable(&error))?;

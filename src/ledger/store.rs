@@ -106,12 +106,18 @@ pub(super) fn open(path: &Path) -> Result<Connection, Fault> {
 
 /// A store that lives as long as its connection.
 pub(super) fn in_memory() -> Result<Connection, Fault> {
+    let mut conn = empty()?;
+    migrate(&mut conn)?;
+    Ok(conn)
+}
+
+/// The place for one, still without a schema.
+pub(super) fn empty() -> Result<Connection, Fault> {
     recent_enough(rusqlite::version_number())?;
-    let mut conn = Connection::open_in_memory().map_err(|error| fault::unreadable(&error))?;
+    let conn = Connection::open_in_memory().map_err(|error| fault::unreadable(&error))?;
     let settings: Vec<Setting> = WRITING.iter().copied().filter(|(name, ..)| *name != "journal_mode").collect();
     set(&conn, &settings)?;
     harden(&conn)?;
-    migrate(&mut conn)?;
     Ok(conn)
 }
 
@@ -240,7 +246,7 @@ fn migrate(conn: &mut Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-fn apply(conn: &mut Connection, version: i64, sql: &str) -> Result<(), rusqlite::Error> {
+pub(super) fn apply(conn: &mut Connection, version: i64, sql: &str) -> Result<(), rusqlite::Error> {
     let change = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     change.execute_batch(sql)?;
     let digest = Digest::of(sql.as_bytes());

@@ -170,7 +170,9 @@ fn a_void_serial_frees_its_device_and_a_scrapped_one_does_not() {
     dispose(&mut ledger, 2, Disposition::Scrap).unwrap();
     let scrapped = DeviceStanding::BoundTo { serial: serial(2), run: run_two, passed: false, scrapped: true };
     assert_eq!(ledger.device(device(1)).unwrap(), scrapped);
-    assert_eq!(refused(run(&mut ledger, 3, 1, To::C2)), code("L-111", Exit::Duplicate));
+    let fault = run(&mut ledger, 3, 1, To::C2).unwrap_err();
+    assert_eq!((fault.code.as_str(), fault.exit), ("L-111", Exit::Duplicate));
+    assert!(fault.what.ends_with("was scrapped"), "{fault}");
 }
 
 #[test]

@@ -48,6 +48,18 @@ fn a_sqlite_with_the_reset_bug_is_refused() {
 }
 
 #[test]
+fn a_migration_that_stops_half_way_leaves_the_version_before() {
+    let mut conn = store::in_memory().unwrap();
+    let broken = "CREATE TABLE half (a) STRICT; CREATE TABLE entries (a);";
+    assert!(store::apply(&mut conn, 2, broken).is_err());
+    let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!((version, store::unaltered(&conn)), (1, Ok(())));
+    store::apply(&mut conn, 2, "CREATE TABLE whole (a INTEGER) STRICT").unwrap();
+    let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
+}
+
+#[test]
 fn a_full_disk_records_nothing_by_halves_and_the_next_fact_is_kept() {
     let mut ledger = fresh();
     let pragma =
@@ -65,7 +77,7 @@ fn a_full_disk_records_nothing_by_halves_and_the_next_fact_is_kept() {
     assert!(fault.causes.iter().any(|cause| cause.contains("full")), "{fault}");
     let whole = ledger.records.verify().unwrap();
     assert_eq!((whole.entries, whole.head), ledger.head, "nothing half-recorded");
-    assert_eq!(ledger.keep_golden(&[7; 100_000]).unwrap_err().code, "L-130");
+    assert_eq!(ledger.keep_golden(&vec![7; 100_000]).unwrap_err().code, "L-130");
     pragma(&ledger, &format!("PRAGMA max_page_count = {}", pages + 100));
     run(&mut ledger, kept, kept, To::C5).unwrap();
     ledger.records.verify().unwrap();
