@@ -2,3 +2,5 @@
 
 mod image;
 mod keys;
+mod recipe;
+mod station;
