@@ -185,13 +185,13 @@ impl<'a> Table<'a> {
     }
 
     fn note_missing(&self) {
-        if !self.page.torn.is_empty() {
-            return;
-        }
-        for key in self.words.required {
-            if !self.tree.contains_key(*key) {
-                self.note(self.place.problem(format!("{} needs `{key}`", self.words.table)));
-            }
+        self.words.required.iter().for_each(|key| self.needs(key));
+    }
+
+    /// Notes that this key is missing, if it is. In a file with broken lines nobody knows.
+    pub fn needs(&self, key: &str) {
+        if self.page.torn.is_empty() && !self.tree.contains_key(key) {
+            self.note(self.place.problem(format!("{} needs `{key}`", self.words.table)));
         }
     }
 
@@ -243,13 +243,11 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn digest(&self, key: &str) -> Option<Placed<Digest>> {
         let text = self.text(key)?;
-        match text.value.parse::<Digest>() {
-            Ok(digest) => Some(text.with(digest)),
-            Err(BadDigest) => {
-                self.note(text.problem(format!("`{key}`: {BadDigest}, this has {}", text.value.chars().count())));
-                None
-            }
+        if let Ok(digest) = text.value.parse::<Digest>() {
+            return Some(text.with(digest));
         }
+        self.note(text.problem(format!("`{key}`: {BadDigest}, this has {}", text.value.chars().count())));
+        None
     }
 
     /// One of these words.
@@ -298,11 +296,10 @@ impl<'a> Table<'a> {
         let mut tables = BTreeMap::new();
         for (name, value) in all.value {
             let place = self.page.place(name.span().start);
-            match value.get_ref().as_table() {
-                Some(tree) => {
-                    tables.insert(name.get_ref().to_string(), Table::open(self.page, place, tree, words));
-                }
-                None => self.note(place.problem(format!("`{key}.{}` must be a table", name.get_ref()))),
+            if let Some(tree) = value.get_ref().as_table() {
+                tables.insert(name.get_ref().to_string(), Table::open(self.page, place, tree, words));
+            } else {
+                self.note(place.problem(format!("`{key}.{}` must be a table", printable(name.get_ref()))));
             }
         }
         tables
@@ -369,6 +366,9 @@ pub fn choice(word: &str, known: &[&str]) -> String {
 #[must_use]
 pub fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
     let allowed = word.chars().count().clamp(3, 9) / 3 + 1;
+    if let Some(longer) = known.iter().find(|known| word.len() > 2 && known.starts_with(word)) {
+        return Some(longer);
+    }
     let near = |known: &&'w str| (distance(word, known), *known);
     known.iter().map(near).min().filter(|(changes, _)| *changes <= allowed).map(|(_, known)| known)
 }
@@ -394,6 +394,24 @@ fn distance(from: &str, to: &str) -> usize {
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().take(40).map(|character| if character.is_control() { '\u{FFFD}' } else { character }).collect()
+}
+
+/// Compares a JSON Schema with the tables of words that the reader goes by.
+#[cfg(test)]
+pub(crate) fn schema_agrees(schema: &serde_json::Value, tables: &[(&str, Words)]) {
+    use std::collections::BTreeSet;
+    for (name, words) in tables {
+        let table = schema["$defs"].get(name).unwrap_or(schema);
+        let listed = |value: &serde_json::Value| -> BTreeSet<String> {
+            value.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+        };
+        let keys: BTreeSet<String> = table["properties"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, words.known().map(str::to_owned).collect(), "{name}");
+        assert_eq!(listed(&table["required"]), words.required.iter().map(ToString::to_string).collect(), "{name}");
+        assert_eq!(table["additionalProperties"], false, "{name}");
+    }
+    let objects = schema["$defs"].as_object().into_iter().flatten().filter(|(_, table)| table["type"] == "object");
+    assert_eq!(objects.count() + 1, tables.len(), "a table of the schema that the reader does not know");
 }
 
 #[cfg(test)]
@@ -446,22 +464,4 @@ mod tests {
         let found = problems("schema = 1\nname = \"x\"\n\"\\u001b[2J\" = 1\n");
         assert!(!found[0].contains('\u{1b}'), "{found:?}");
     }
-}
-
-/// Compares a JSON Schema with the tables of words that the reader goes by.
-#[cfg(test)]
-pub(crate) fn schema_agrees(schema: &serde_json::Value, tables: &[(&str, Words)]) {
-    use std::collections::BTreeSet;
-    for (name, words) in tables {
-        let table = schema["$defs"].get(name).unwrap_or(schema);
-        let listed = |value: &serde_json::Value| -> BTreeSet<String> {
-            value.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
-        };
-        let keys: BTreeSet<String> = table["properties"].as_object().unwrap().keys().cloned().collect();
-        assert_eq!(keys, words.known().map(str::to_owned).collect(), "{name}");
-        assert_eq!(listed(&table["required"]), words.required.iter().map(ToString::to_string).collect(), "{name}");
-        assert_eq!(table["additionalProperties"], false, "{name}");
-    }
-    let objects = schema["$defs"].as_object().into_iter().flatten().filter(|(_, table)| table["type"] == "object");
-    assert_eq!(objects.count() + 1, tables.len(), "a table of the schema that the reader does not know");
 }

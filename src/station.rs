@@ -348,11 +348,10 @@ fn meant(table: &Table<'_>, written: Written, file: &Read) -> Option<Station> {
     twice(table, written.site.iter().filter_map(|site| site.usb.as_ref()), "usb", Clone::clone);
     twice(table, written.site.iter().filter_map(|site| site.uart.as_ref()), "uart", Clone::clone);
     let scanner = written.scanner.map_or(Some(Scanner::Keyboard), |scanner| scanner_meant(table, scanner));
-    let sites: Vec<Site> = written.site.into_iter().filter_map(|site| site_meant(site, &folder)).collect();
-    if sites.is_empty() {
-        table.note(table.place.problem("a station needs at least one [[site]] with `name` and `probe`"));
-        return None;
+    if written.site.is_empty() {
+        table.note(table.place.problem("a station needs at least one [[site]]"));
     }
+    let sites: Vec<Site> = written.site.into_iter().filter_map(|site| site_meant(site, &folder)).collect();
     Some(Station {
         name: written.station?.value,
         mode: written.mode?,

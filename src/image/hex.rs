@@ -34,7 +34,7 @@ fn readable(file: &Read) -> Result<&str, Problem> {
     if file.bytes.starts_with(&[0xEF, 0xBB, 0xBF]) {
         return Err(Problem::new(file.name(), "begins with a byte-order mark; save it as plain ASCII").at(1, 1));
     }
-    if !file.bytes.iter().any(|byte| *byte == b':') {
+    if !file.bytes.contains(&b':') {
         return Err(Problem::new(file.name(), "is not Intel HEX: no line begins with `:`"));
     }
     file.text()
@@ -104,7 +104,7 @@ impl Reader {
         }
         match Record::from_record_string(text) {
             Ok(record) => self.record(line, record),
-            Err(error) => self.note(line, describe(&error)),
+            Err(error) => self.note(line, describe(error)),
         }
     }
 
@@ -203,7 +203,7 @@ fn overlap(name: &str, record: Written, earlier: u32) -> Problem {
     Problem::new(name, what).at(second as usize, 1)
 }
 
-fn describe(error: &ReaderError) -> String {
+fn describe(error: ReaderError) -> String {
     match error {
         ReaderError::MissingStartCode => "a record begins with `:`; this line does not".to_owned(),
         ReaderError::RecordTooShort => "the record is too short".to_owned(),

@@ -124,7 +124,7 @@ impl RefuseList {
     /// # Errors
     /// Every mistake in that file.
     pub fn with_company(mut self, file: &Read) -> Result<Self, Vec<Problem>> {
-        let (refused, problems) = page::read(file, FILE_WORDS, |table| read_company(table));
+        let (refused, problems) = page::read(file, FILE_WORDS, read_company);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -193,8 +193,9 @@ impl RefuseList {
             (&key.modulus_hex, Form::Modulus),
         ];
         for (hex, form) in forms {
-            let bytes = hex.as_deref().and_then(bytes_from_hex);
-            bytes.into_iter().for_each(|bytes| self.look_for(Needle { bytes, form, refused: index }));
+            if let Some(bytes) = hex.as_deref().and_then(bytes_from_hex) {
+                self.look_for(Needle { bytes, form, refused: index });
+            }
         }
         let why = if key.private_key_published { Why::PrivateHalfPublished } else { Why::DevelopmentKey };
         self.add(Refused {

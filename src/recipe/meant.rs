@@ -36,8 +36,12 @@ pub(super) fn read(
     shelf: &dyn Shelf,
     mode: Option<Mode>,
 ) -> (Option<Product>, Vec<Problem>) {
+    let wrong_schema = written.schema.as_ref().filter(|schema| schema.value != 1);
+    let wrong_schema =
+        wrong_schema.map(|schema| schema.problem("`schema` must be 1: this release reads no other vocabulary"));
     let folder = source.path.parent().map(Path::to_owned).unwrap_or_default();
-    let mut reading = Reading { shelf, folder, mode, problems: Vec::new(), remarks: Vec::new() };
+    let mut reading =
+        Reading { shelf, folder, mode, problems: wrong_schema.into_iter().collect(), remarks: Vec::new() };
     let list = reading.refuse_list(written);
     let keys = reading.keys(&written.key, list.as_ref());
     let images = reading.images(written, &keys, list.as_ref());
@@ -181,12 +185,8 @@ impl Reading<'_> {
             self.note(name.problem(format!("no key is called `{}`{}", name.value, choice(&name.value, &names))));
         }
         let Some(is) = &written.is else { return };
-        let missing = |word: &str| written.place.problem(format!("this [[image]] needs `{word}`"));
         let mut found = Vec::new();
-        if is.value == Is::Mcuboot {
-            found.extend(written.keys.is_none().then(|| missing("keys")));
-            found.extend(written.trusts.is_empty().then(|| missing("trusts")));
-        } else {
+        if is.value != Is::Mcuboot {
             let inside = written.keys.as_ref().map(|inside| &inside.place);
             let trusts = written.trusts.first().map(|name| &name.place);
             let surplus = inside.into_iter().chain(trusts);
@@ -194,12 +194,8 @@ impl Reading<'_> {
                 surplus.map(|place| place.problem("`keys` and `trusts` are said of a bootloader (is = \"mcuboot\")")),
             );
         }
-        match (is.value, &written.signed) {
-            (Is::McubootImage, None) => found.push(missing("signed")),
-            (Is::Mcuboot | Is::Raw, Some(signed)) => {
-                found.push(signed.problem("`signed` is said of an image that MCUboot starts (is = \"mcuboot-image\")"));
-            }
-            (Is::McubootImage, Some(_)) | (Is::Mcuboot | Is::Raw, None) => {}
+        if let (Is::Mcuboot | Is::Raw, Some(signed)) = (is.value, &written.signed) {
+            found.push(signed.problem("`signed` is said of an image that MCUboot starts (is = \"mcuboot-image\")"));
         }
         self.problems.extend(found);
     }
@@ -324,7 +320,8 @@ impl Reading<'_> {
         }
         let key = written.signed.as_ref().and_then(|name| keys.get(&name.value)).and_then(Option::as_ref);
         if let Some(Err(wrong)) = key.map(|key| image.verify(key)) {
-            wrong.into_iter().for_each(|why| self.note(map.problem_at(image.at, format!("would not boot: {why}"))));
+            let problem = |why| map.problem_at(image.at, format!("would not boot: {why}"));
+            self.problems.extend(wrong.into_iter().map(problem));
         }
         if let Some(counter) = counter {
             self.counted(map, &image, counter);
@@ -371,18 +368,19 @@ impl Reading<'_> {
     /// Bootloader, key on the chip and signature must speak of one key, or the chain does not boot.
     fn roots(&mut self, written: &Written, images: &[Image]) {
         let stamp = written.stamp.as_ref().and_then(|stamp| stamp.key_hash.as_ref());
-        let needy = images.iter().find(|image| image.inside == Some(Inside::HwKey));
-        let read_by = stamp.and_then(|stamp| stamp.read_by.as_ref());
-        let serves = read_by.is_some_and(|read_by| read_by.value == ReadBy::McubootHwKey);
+        let needy = written.image.iter().find(|image| matches!(&image.keys, Some(keys) if keys.value == Inside::HwKey));
+        let read_by = stamp.and_then(|stamp| stamp.read_by.as_ref()).map(|read_by| read_by.value);
+        let serves = read_by == Some(ReadBy::McubootHwKey);
         match (needy, stamp) {
-            (Some(image), None) => self.note(image.place.problem(format!(
-                "image `{}` takes its key from the chip (`keys` = \"hw-key\"), but there is no [stamp.key_hash]",
-                image.name
-            ))),
-            (Some(image), Some(stamp)) if !serves && stamp.read_by.is_some() => self.note(stamp.place.problem(
-                format!("image `{}` reads the key hash, so `read_by` must be \"mcuboot-hw-key\"", image.name),
+            (Some(image), None) => self.note(image.place.problem(
+                "this bootloader takes its key from the chip (`keys` = \"hw-key\"), but there is no [stamp.key_hash]",
             )),
-            (None, Some(stamp)) if serves => self.note(
+            (Some(_), Some(stamp)) if !serves && read_by.is_some() => self.note(
+                stamp
+                    .place
+                    .problem("a bootloader with `keys` = \"hw-key\" reads it: `read_by` must be \"mcuboot-hw-key\""),
+            ),
+            (None, Some(stamp)) if serves && written.image.iter().all(understood) => self.note(
                 stamp
                     .place
                     .problem("`read_by` = \"mcuboot-hw-key\", but no image is a bootloader with `keys` = \"hw-key\""),
@@ -573,6 +571,11 @@ impl Reading<'_> {
 fn spot(written: Option<&Placed<(String, u32)>>) -> Option<Spot> {
     let Placed { value: (area, index), place } = written?;
     Some(Spot { area: area.clone(), index: *index, place: place.clone() })
+}
+
+/// Whether it is known how this image knows its key.
+fn understood(image: &WrittenImage) -> bool {
+    image.is.as_ref().is_some_and(|is| is.value != Is::Mcuboot || image.keys.is_some())
 }
 
 /// SHA-256 over the recipe's own digest and those of everything it names, each on a line with its kind and name.

@@ -21,7 +21,7 @@ mod written;
 
 pub use crate::page::{Place, Placed};
 pub use serial::{BadPattern, Check, SerialRule, WrongSerial};
-pub use shelf::{Carried, Disk, Shelf};
+pub use shelf::{Carried, Disk, STAND_INS, Shelf};
 pub use symbols::symbols;
 pub use written::{Arrives, Form, Inside, Is, NfcPins, Pin, ReadBy, Ships, Volts};
 

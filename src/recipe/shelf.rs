@@ -37,6 +37,21 @@ impl Shelf for Disk {
 #[derive(Clone, Copy, Debug)]
 pub struct Carried(pub &'static [(&'static str, &'static [u8])]);
 
+/// The products of the demo, with their stand-in images and key.
+pub const STAND_INS: Carried = Carried(&[
+    ("templates/products/gw3.toml", include_bytes!("../../templates/products/gw3.toml")),
+    ("templates/products/gw3-old.toml", include_bytes!("../../templates/products/gw3-old.toml")),
+    (
+        "templates/products/images/stand-in-bootloader.hex",
+        include_bytes!("../../templates/products/images/stand-in-bootloader.hex"),
+    ),
+    (
+        "templates/products/images/stand-in-gw3-1.4.2.signed.hex",
+        include_bytes!("../../templates/products/images/stand-in-gw3-1.4.2.signed.hex"),
+    ),
+    ("keys-public/gw3-root.pem", include_bytes!("../../keys-public/gw3-root.pem")),
+]);
+
 impl Carried {
     fn find(&self, path: &Path) -> Option<&'static [u8]> {
         let wanted = plain(path);

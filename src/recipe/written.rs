@@ -274,8 +274,6 @@ pub enum ReadBy {
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields, rename = "Counter")]
 pub(super) struct WrittenCounter {
-    #[schemars(skip)]
-    pub(super) place: Place,
     /// First word, as "uicr.customer[8]".
     #[schemars(with = "String", regex(pattern = "^[a-z0-9_.]+\\[[0-9]+\\]$"))]
     pub(super) at: Option<Placed<(String, u32)>>,
@@ -294,8 +292,6 @@ pub(super) struct WrittenCounter {
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields, rename = "SerialStamp")]
 pub(super) struct WrittenSerialStamp {
-    #[schemars(skip)]
-    pub(super) place: Place,
     /// First word, as "uicr.customer[24]".
     #[schemars(with = "String", regex(pattern = "^[a-z0-9_.]+\\[[0-9]+\\]$"))]
     pub(super) at: Option<Placed<(String, u32)>>,
@@ -443,14 +439,10 @@ pub(super) fn read(file: &Read) -> (Option<Written>, Vec<crate::fault::Problem>)
 }
 
 fn product(table: &Table<'_>) -> Written {
-    let schema = table.number("schema");
-    if let Some(schema) = schema.as_ref().filter(|schema| schema.value != 1) {
-        table.note(schema.problem("`schema` must be 1: this release reads no other vocabulary"));
-    }
     let silicon = table.table("silicon", SILICON);
     let serial = table.table("serial", SERIAL);
     Written {
-        schema,
+        schema: table.number("schema"),
         product: table.text("product"),
         title: table.text("title"),
         chip: table.text("chip"),
@@ -499,12 +491,18 @@ fn keys(table: &Table<'_>) -> BTreeMap<String, WrittenKey> {
 }
 
 fn image(table: &Table<'_>) -> WrittenImage {
+    let is = table.word("is", &[("mcuboot", Is::Mcuboot), ("mcuboot-image", Is::McubootImage), ("raw", Is::Raw)]);
+    match is.as_ref().map(|is| is.value) {
+        Some(Is::Mcuboot) => ["keys", "trusts"].into_iter().for_each(|key| table.needs(key)),
+        Some(Is::McubootImage) => table.needs("signed"),
+        Some(Is::Raw) | None => {}
+    }
     WrittenImage {
         place: table.place.clone(),
         name: table.text("name"),
         file: table.text("file"),
         sha256: table.digest("sha256"),
-        is: table.word("is", &[("mcuboot", Is::Mcuboot), ("mcuboot-image", Is::McubootImage), ("raw", Is::Raw)]),
+        is,
         at: table.number("at"),
         keys: table.word("keys", &[("hw-key", Inside::HwKey), ("embedded", Inside::Embedded)]),
         trusts: table.texts("trusts"),
@@ -532,13 +530,11 @@ fn pin(table: &Table<'_>, key: &str) -> Option<Placed<Pin>> {
     let text = table.text(key)?;
     let parts = text.value.strip_prefix('P').and_then(|rest| rest.split_once('.'));
     let numbers = parts.and_then(|(port, pin)| Some((port.parse::<u8>().ok()?, pin.parse::<u8>().ok()?)));
-    match numbers {
-        Some((port @ 0..=1, pin @ 0..=31)) => Some(text.with(Pin { port, pin })),
-        _ => {
-            table.note(text.problem(format!("`{key}` must be a pin as in \"P0.18\", this is \"{}\"", text.value)));
-            None
-        }
+    if let Some((port @ 0..=1, pin @ 0..=31)) = numbers {
+        return Some(text.with(Pin { port, pin }));
     }
+    table.note(text.problem(format!("`{key}` must be a pin as in \"P0.18\", this is \"{}\"", text.value)));
+    None
 }
 
 fn stamp(table: &Table<'_>) -> WrittenStamp {
@@ -551,15 +547,12 @@ fn stamp(table: &Table<'_>) -> WrittenStamp {
             read_by: read_by(&table),
         }),
         counter: table.table("counter", COUNTER).map(|table| WrittenCounter {
-            place: table.place.clone(),
             at: spot(&table),
             slots: table.number("slots"),
             initial: table.number("initial"),
             read_by: read_by(&table),
         }),
-        serial: table
-            .table("serial", SERIAL_STAMP)
-            .map(|table| WrittenSerialStamp { place: table.place.clone(), at: spot(&table) }),
+        serial: table.table("serial", SERIAL_STAMP).map(|table| WrittenSerialStamp { at: spot(&table) }),
     }
 }
 
@@ -571,15 +564,11 @@ fn spot(table: &Table<'_>) -> Option<Placed<(String, u32)>> {
     let known = |area: &str| {
         area.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._".contains(&byte))
     };
-    match spot.filter(|(area, _)| !area.is_empty() && known(area)) {
-        Some((area, index)) => Some(text.with((area.to_owned(), index))),
-        None => {
-            table.note(
-                text.problem(format!("`at` must be a word as in \"uicr.customer[8]\", this is \"{}\"", text.value)),
-            );
-            None
-        }
+    if let Some((area, index)) = spot.filter(|(area, _)| !area.is_empty() && known(area)) {
+        return Some(text.with((area.to_owned(), index)));
     }
+    table.note(text.problem(format!("`at` must be a word as in \"uicr.customer[8]\", this is \"{}\"", text.value)));
+    None
 }
 
 fn read_by(table: &Table<'_>) -> Option<Placed<ReadBy>> {
