@@ -4,14 +4,11 @@ mod chip;
 mod export;
 mod image;
 mod keys;
-<<<<<<< HEAD
 mod ledger;
 mod line;
+mod recipe;
 mod records;
 mod screens;
+mod station;
 mod tidy;
 mod virtual_board;
-=======
-mod recipe;
-mod station;
->>>>>>> e365b1f7ea3dcbec68369807e763a2dd048fbd46
