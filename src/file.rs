@@ -47,8 +47,8 @@ impl Read {
     /// A [`Problem`] with line and column of the first byte that is not UTF-8.
     pub fn text(&self) -> Result<&str, Problem> {
         std::str::from_utf8(&self.bytes).map_err(|error| {
-            let before = &self.bytes[..error.valid_up_to()];
-            let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let before = self.bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let line = before.split(|&byte| byte == b'\n').count();
             let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
             Problem::new(self.name(), "not UTF-8 text").at(line, column)
         })

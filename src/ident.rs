@@ -68,7 +68,10 @@ pub fn bytes_from_hex(text: &str) -> Option<Vec<u8>> {
 /// Bytes as lower-case hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        text.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('?')));
+        text
+    })
 }
 
 /// The identifier the chip's maker gave one die; never all ones, which is what a blank or absent chip reads.

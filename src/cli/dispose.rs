@@ -6,7 +6,7 @@ use crate::fault::{Exit, Fault, Party};
 
 /// End a hold: release, void or scrap a unit; each is a record.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {}
+pub(super) struct Arguments {}
 
 impl Arguments {
     pub(super) fn run(self, _out: &mut dyn Write) -> Result<Exit, Fault> {

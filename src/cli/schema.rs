@@ -6,7 +6,7 @@ use crate::fault::{Exit, Fault, Party};
 
 /// JSON Schema of a product or station file, for editors.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {}
+pub(super) struct Arguments {}
 
 impl Arguments {
     pub(super) fn run(self, _out: &mut dyn Write) -> Result<Exit, Fault> {
