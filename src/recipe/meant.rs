@@ -313,8 +313,8 @@ impl Reading<'_> {
             }
         };
         self.vectors(map, image.program());
-        let named = image.public_key().map(Digest::of).or_else(|| image.key_hash());
-        let refused: Option<Refused> = list.zip(named).and_then(|(list, named)| list.refuses_digest(&named).cloned());
+        let refused: Option<Refused> =
+            list.zip(image.signer()).and_then(|(list, named)| list.refuses_digest(&named).cloned());
         if let Some(refused) = &refused {
             self.refuse(map.problem_at(image.at, format!("signed with a {refused}, as its TLVs at the end say")));
         }
