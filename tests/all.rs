@@ -2,11 +2,14 @@
 
 mod c_reader;
 mod chip;
+mod export;
 mod image;
 mod inspect;
 mod keys;
+mod ledger;
 mod line;
 mod recipe;
+mod records;
 mod screens;
 mod station;
 mod tidy;

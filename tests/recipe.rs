@@ -10,6 +10,7 @@ use p256::{
     ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _},
     pkcs8::DecodePrivateKey as _,
 };
+use proptest::prelude::*;
 use rootstamp::{
     fault::{Exit, Problem, all_at_once},
     file,
@@ -617,5 +618,20 @@ fn a_recipe_of_nonsense_is_refused_without_a_panic() {
     {
         let lot = Lot { recipe: recipe.to_owned(), files: HashMap::new() };
         assert!(!lot.problems().is_empty(), "{recipe}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_byte_changed_in_a_recipe_makes_the_reader_panic(at in any::<proptest::sample::Index>(), byte in any::<u8>()) {
+        let mut lot = Lot::good();
+        let mut bytes = lot.recipe.clone().into_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        lot.recipe = String::from_utf8_lossy(&bytes).into_owned();
+        if let Err(problems) = lot.read_as(None) {
+            prop_assert!(!problems.is_empty());
+        }
     }
 }

@@ -49,5 +49,5 @@ fn no_orders() -> Fault {
         "Use `schema product` or `schema station`; orders come with the release in which the security team signs them.",
     )
     .exit(Exit::Usage)
-    .code("C-104")
+    .code("C-105")
 }

@@ -159,7 +159,7 @@ impl Entry {
 
     /// From [`COLUMNS`]. Everything is checked again here, because a tampered file keeps none of its own constraints.
     pub(super) fn from_row(row: &Row<'_>) -> Result<Self, String> {
-        let seq = number(row, "seq")?;
+        let seq = number(row, "seq").ok().filter(|seq| *seq > 0).ok_or("it stands before the first entry")?;
         Ok(Self {
             seq,
             kind: parsed(row, "kind")?,

@@ -294,13 +294,13 @@ impl Asked<'_> {
             ));
         }
         match &self.before.device {
-            DeviceStanding::BoundTo { serial: other, .. } if other != serial => Err(fault::duplicate(
-                format!("device {seen} already belongs to {other}"),
-                "Set the board aside with both labels: a supervisor decides what it is.",
-            )),
             DeviceStanding::BoundTo { scrapped: true, .. } => Err(fault::duplicate(
                 format!("device {seen} was scrapped"),
                 "Put the board where scrap goes; it is never used again.",
+            )),
+            DeviceStanding::BoundTo { serial: other, .. } if other != serial => Err(fault::duplicate(
+                format!("device {seen} already belongs to {other}"),
+                "Set the board aside with both labels: a supervisor decides what it is.",
             )),
             DeviceStanding::BoundTo { .. } | DeviceStanding::Unknown => Ok(()),
         }

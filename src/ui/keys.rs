@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::model::{Leaving, Model, Page};
+use super::model::Model;
 
 /// A key as the screen knows it, whatever the terminal sent for it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -82,7 +82,6 @@ pub(super) enum Does {
 enum Shown {
     Always,
     WhileAsked,
-    OnPages,
     /// Only on the help page.
     Never,
 }
@@ -104,8 +103,7 @@ impl Binding {
     pub(super) fn is_shown(&self, model: &Model) -> bool {
         match self.shown {
             Shown::Always => true,
-            Shown::WhileAsked => model.asked().is_some() && model.leaving == Leaving::No,
-            Shown::OnPages => model.page != Page::Bench,
+            Shown::WhileAsked => model.asked().is_some(),
             Shown::Never => false,
         }
     }
@@ -122,8 +120,8 @@ pub(super) const KEYS: &[Binding] = &[
     bind(KeyName::F(1), Does::Help, Shown::Always, "help", "this page, and back"),
     bind(KeyName::F(2), Does::Details, Shown::Always, "details", "steps, values and codes for the phone, and back"),
     bind(KeyName::F(10), Does::Leave, Shown::Always, "leave", "press twice: finish the boards in hand, then leave"),
-    bind(KeyName::Up, Does::Scroll(-1), Shown::OnPages, "up", "up one line on a page"),
-    bind(KeyName::Down, Does::Scroll(1), Shown::OnPages, "down", "down one line on a page"),
+    bind(KeyName::Up, Does::Scroll(-1), Shown::Never, "", "up one line on a page"),
+    bind(KeyName::Down, Does::Scroll(1), Shown::Never, "", "down one line on a page"),
     bind(KeyName::PageUp, Does::Scroll(-8), Shown::Never, "", "up on a page"),
     bind(KeyName::PageDown, Does::Scroll(8), Shown::Never, "", "down on a page"),
     bind(KeyName::Left, Does::Aside(-1), Shown::Never, "", "details of the site to the left"),

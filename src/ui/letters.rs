@@ -34,19 +34,51 @@ pub(super) fn set(word: &str) -> impl Iterator<Item = (u16, u16)> {
     starts.flat_map(|(start, letter)| inside(letter).map(move |(x, y)| (start + x, y)))
 }
 
-/// The largest scale at which these lines of words fit into so many cells; `None` if not even the smallest does.
-pub(super) fn largest(lines: &[&str], columns: u16, rows: u16) -> Option<Scale> {
-    let wide = lines.iter().map(|line| dots(line)).max().filter(|&wide| wide > 0)?;
-    let across = columns.checked_div(wide)?;
-    let down = (1..=across).rev().find(|&down| height(lines, down) <= rows)?;
-    // Wider than three times its height, a letter is a bar.
-    Some(Scale { across: across.min(down * 3), down })
+/// A line of block letters and its size.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Block {
+    /// A word, or several.
+    pub word: &'static str,
+    /// Cells to a dot.
+    pub scale: Scale,
 }
 
-/// Rows that these lines take, with a row between them.
-pub(super) fn height(lines: &[&str], down: u16) -> u16 {
-    let lines = u16::try_from(lines.len()).unwrap_or(u16::MAX);
-    lines.saturating_mul(DOTS.saturating_mul(down)).saturating_add(lines.saturating_sub(1))
+/// The word as large as so many cells allow: in one line or, where that makes it larger, in a line for each of its
+/// words. Empty if not even the smallest letters fit.
+pub(super) fn largest(word: &'static str, columns: u16, rows: u16) -> Vec<Block> {
+    let whole = blocks(&[word], columns, rows);
+    let words: Vec<&'static str> = word.split(' ').collect();
+    let parts = blocks(&words, columns, rows);
+    if size(&parts) > size(&whole) { parts } else { whole }
+}
+
+/// Rows that these blocks take, with a row between them.
+pub(super) fn height(blocks: &[Block]) -> u16 {
+    let between = u16::try_from(blocks.len()).unwrap_or(u16::MAX).saturating_sub(1);
+    blocks.iter().map(|block| DOTS * block.scale.down).sum::<u16>() + between
+}
+
+/// Lines of the same height, each as wide as its place allows.
+fn blocks(words: &[&'static str], columns: u16, rows: u16) -> Vec<Block> {
+    let lines = u16::try_from(words.len()).unwrap_or(u16::MAX).max(1);
+    let narrowest = words.iter().map(|word| across(word, columns)).min().unwrap_or(0);
+    let down = (rows.saturating_sub(lines - 1) / (DOTS * lines)).min(narrowest);
+    if down == 0 {
+        return Vec::new();
+    }
+    // Wider than three times its height, a letter is a bar.
+    let scale = |word| Scale { across: across(word, columns).min(down * 3), down };
+    words.iter().map(|word| Block { word, scale: scale(word) }).collect()
+}
+
+fn across(word: &str, columns: u16) -> u16 {
+    columns.checked_div(dots(word)).unwrap_or(0)
+}
+
+/// What the smallest letter of these takes, and then the largest.
+fn size(blocks: &[Block]) -> (u16, u16) {
+    let cells = |block: &Block| block.scale.across * block.scale.down;
+    (blocks.iter().map(cells).min().unwrap_or(0), blocks.iter().map(cells).max().unwrap_or(0))
 }
 
 fn advance(letter: char) -> u16 {
@@ -108,11 +140,16 @@ mod tests {
     #[test]
     fn a_word_is_as_large_as_its_place_allows() {
         assert_eq!(dots("PASS"), 23);
-        assert_eq!(largest(&["PASS"], 74, 13), Some(Scale { across: 3, down: 2 }));
-        assert_eq!(largest(&["PASS"], 74, 5), Some(Scale { across: 3, down: 1 }));
-        assert_eq!(largest(&["DONE ALREADY"], 74, 5), Some(Scale { across: 1, down: 1 }));
-        assert_eq!(largest(&["DONE", "ALREADY"], 130, 30), Some(Scale { across: 3, down: 2 }));
-        assert_eq!(largest(&["PASS"], 22, 13), None);
-        assert_eq!(largest(&["PASS"], 74, 4), None);
+        let scales = |word, columns, rows| -> Vec<(u16, u16)> {
+            largest(word, columns, rows).iter().map(|block| (block.scale.across, block.scale.down)).collect()
+        };
+        assert_eq!(scales("PASS", 74, 13), [(3, 2)]);
+        assert_eq!(scales("PASS", 74, 5), [(3, 1)]);
+        assert_eq!(scales("DONE ALREADY", 74, 5), [(1, 1)]);
+        assert_eq!(scales("DONE ALREADY", 74, 11), [(3, 1), (1, 1)]);
+        assert_eq!(scales("DONE ALREADY", 130, 30), [(5, 2), (3, 2)]);
+        assert_eq!(scales("PASS", 22, 13), []);
+        assert_eq!(scales("PASS", 74, 4), []);
+        assert_eq!(scales("", 74, 4), []);
     }
 }

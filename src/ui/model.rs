@@ -27,7 +27,10 @@ pub struct Model {
     pub(super) holds: Option<Fault>,
     pub(super) page: Page,
     pub(super) leaving: Leaving,
+    /// The session told its last event.
     pub(super) closed: bool,
+    /// Somebody wants the screen gone after that.
+    pub(super) dismissed: bool,
     /// Lines for a newcomer, and the keys that go with them; empty outside the demo.
     pub(super) hints: Vec<String>,
     pub(super) hands: Vec<(KeyName, String)>,
@@ -117,7 +120,24 @@ pub(super) enum Leaving {
     No,
     /// Asked once; the same key again means it.
     Asked(Millis),
-    Yes,
+    /// No new board is taken. What a person has not seen yet when the session ends waits for them; a signal does not.
+    Yes {
+        since: Millis,
+        person: bool,
+    },
+}
+
+/// What the panel and the next action are about: one thing, and the same one.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Matter<'a> {
+    /// The session is not open.
+    Starting,
+    /// Nothing is scanned until a person acts.
+    Holds(&'a Fault),
+    Which(&'a Question),
+    At(&'a Place),
+    /// All sites wait for boards.
+    Idle,
 }
 
 impl Model {
@@ -137,21 +157,54 @@ impl Model {
             page: Page::Bench,
             leaving: Leaving::No,
             closed: false,
+            dismissed: false,
             hints: Vec::new(),
             hands: Vec::new(),
         }
     }
 
-    /// Whether the session told its last event.
+    /// Whether the session told its last event, and nobody has to see a last verdict any more.
     #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.closed
+    pub fn is_over(&self) -> bool {
+        self.closed && (self.dismissed || !self.has_unseen())
     }
 
-    /// The site whose news matter most: a hand is asked for, a verdict is not cleared, a unit is running. `None` if
-    /// all sites wait for a board.
+    /// A verdict that came after somebody last said they wanted to leave.
+    fn has_unseen(&self) -> bool {
+        let since = match self.leaving {
+            Leaving::No | Leaving::Asked(_) => Millis(0),
+            Leaving::Yes { since, person: true } => since,
+            Leaving::Yes { person: false, .. } => return false,
+        };
+        self.places.iter().filter_map(Place::verdict_since).any(|verdict| verdict >= since)
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self.leaving, Leaving::Yes { .. })
+    }
+
+    /// The most urgent thing.
+    pub(super) fn matter(&self) -> Matter<'_> {
+        if self.bench.is_none() {
+            return Matter::Starting;
+        }
+        let at = |site: Site| self.place(site).map(Matter::At);
+        let only = (self.places.len() == 1).then_some(Site(0));
+        self.asked()
+            .and_then(at)
+            .or_else(|| self.holds.as_ref().map(Matter::Holds))
+            .or_else(|| self.question.as_ref().map(Matter::Which))
+            .or_else(|| self.in_hand().or(only).and_then(at))
+            .unwrap_or(Matter::Idle)
+    }
+
+    /// The site whose news matter most: a hand is asked for, a verdict is not cleared, a board is still in, a unit is
+    /// running. `None` if all sites wait for a board.
     pub(super) fn in_hand(&self) -> Option<Site> {
-        self.asked().or_else(|| self.latest(Place::verdict_since)).or_else(|| self.latest(Place::running_since))
+        self.asked()
+            .or_else(|| self.latest(Place::verdict_since))
+            .or_else(|| self.places.iter().position(Place::is_left_in).map(Site))
+            .or_else(|| self.latest(Place::running_since))
     }
 
     /// The first site that waits for a hand.
@@ -200,6 +253,11 @@ impl Place {
             State::Running(running) => running.ask.as_deref(),
             State::Idle | State::Over(_) => None,
         }
+    }
+
+    /// A board that has had its verdict and was not taken out.
+    fn is_left_in(&self) -> bool {
+        matches!((&self.state, self.presence), (State::Idle, Presence::Served))
     }
 
     fn verdict_since(&self) -> Option<Millis> {

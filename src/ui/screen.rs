@@ -24,6 +24,7 @@ use ratatui::{
         execute,
         terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
     },
+    layout::{Position, Rect},
 };
 use signal_hook::{
     SigId,
@@ -107,18 +108,15 @@ impl Screen<'_> {
         scrambled: &dyn Fn() -> bool,
     ) -> Result<(), Fault> {
         let ending = loop {
-            if scrambled() && terminal.clear().is_err() {
-                break Err(unusable("the screen could not be cleared"));
-            }
-            match self.turn(terminal, keyboard, interrupted()) {
-                Ok(true) if self.model.is_closed() => return Ok(()),
+            let turned = if scrambled() { repaint(terminal) } else { Ok(()) };
+            match turned.and_then(|()| self.turn(terminal, keyboard, interrupted())) {
+                Ok(true) if self.model.is_over() => return Ok(()),
                 Ok(true) => {}
                 Ok(false) => break Err(silent()),
                 Err(error) => break Err(unusable(&error)),
             }
         };
-        // If the session is gone already, nothing is left to tell it.
-        let _ = self.commands.send(Command::Leave);
+        self.take(What::Interrupted);
         ending
     }
 
@@ -134,10 +132,10 @@ impl Screen<'_> {
             self.take(What::Interrupted);
         }
         self.ask_hands();
-        terminal.draw(|frame| view(&self.model, frame)).map_err(|error| error.to_string())?;
-        if self.model.is_closed() {
+        if self.model.is_over() {
             return Ok(true);
         }
+        terminal.draw(|frame| view(&self.model, frame)).map_err(|error| error.to_string())?;
         self.listen(keyboard).map_err(|error| error.to_string())?;
         self.tick();
         Ok(alive)
@@ -149,7 +147,7 @@ impl Screen<'_> {
             match self.events.try_recv() {
                 Ok(event) => self.take(What::News(Box::new(event))),
                 Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return self.model.is_closed(),
+                Err(TryRecvError::Disconnected) => return self.model.closed,
             }
         }
     }
@@ -198,6 +196,13 @@ impl Screen<'_> {
             let _ = self.commands.send(command);
         }
     }
+}
+
+/// Draws every cell again, whatever another wrote there. `Terminal::clear` would ask the terminal where its cursor is,
+/// and wait for an answer that some never give.
+fn repaint<B: Backend>(terminal: &mut Terminal<B>) -> Result<(), String> {
+    let size = terminal.size().map_err(|error| error.to_string())?;
+    terminal.resize(Rect::from((Position::ORIGIN, size))).map_err(|error| error.to_string())
 }
 
 fn unusable(error: &str) -> Fault {
@@ -377,11 +382,7 @@ mod tests {
     use ratatui::backend::TestBackend;
 
     use super::*;
-    use crate::{
-        clock::Frozen,
-        session::news::{Site, Tally},
-        ui::look::Look,
-    };
+    use crate::{clock::Frozen, session::news::Tally, ui::look::Look};
 
     /// Types what it was given, one input a turn.
     struct Script(Vec<Input>);
@@ -398,7 +399,9 @@ mod tests {
 
     fn conduct(typed: Vec<Input>, told: Vec<Event>, interrupted: bool) -> (Result<(), Fault>, Vec<Command>) {
         let (events, commands, clock) = (channel(), channel(), Frozen::default());
-        told.into_iter().for_each(|event| events.0.send(event).unwrap());
+        for event in told {
+            events.0.send(event).unwrap();
+        }
         drop(events.0);
         let mut screen = Screen {
             model: Model::new(Look::RICH),
@@ -432,8 +435,7 @@ mod tests {
 
     #[test]
     fn a_signal_leaves_as_a_person_would() {
-        let board = Event::Binned { site: Site(0) };
-        assert_eq!(conduct(vec![], vec![board, closed()], true).1, [Command::Leave]);
+        assert_eq!(conduct(vec![], vec![], true).1, [Command::Leave], "once, though the session then vanishes");
     }
 
     #[test]
@@ -450,6 +452,22 @@ mod tests {
         }
         let alt = KeyEvent::new(KeyCode::Char('G'), KeyModifiers::ALT);
         assert_eq!(keys(alt), [Some(KeyName::Char('\u{1b}')), Some(KeyName::Char('G'))]);
+    }
+
+    #[test]
+    fn what_another_thread_wrote_across_the_screen_is_painted_over() {
+        let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+        let model = Model::new(Look::RICH);
+        terminal.draw(|frame| view(&model, frame)).unwrap();
+        let clean = terminal.backend().buffer().clone();
+        let mut cell = ratatui::buffer::Cell::default();
+        cell.set_char('!');
+        terminal.backend_mut().draw([(3, 3, &cell)].into_iter()).unwrap();
+        terminal.draw(|frame| view(&model, frame)).unwrap();
+        assert_ne!(terminal.backend().buffer(), &clean, "drawing alone does not notice");
+        repaint(&mut terminal).unwrap();
+        terminal.draw(|frame| view(&model, frame)).unwrap();
+        assert_eq!(terminal.backend().buffer(), &clean);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub fn update(model: &mut Model, message: Message) -> Option<Command> {
             None
         }
         What::Tick => tick(model),
-        What::Interrupted => leave_now(model),
+        What::Interrupted => leave_now(model, false),
         What::Hands { hints, keys } => {
             (model.hints, model.hands) = (hints, keys);
             None
@@ -130,7 +130,7 @@ fn act(model: &mut Model, does: Does) -> Option<Command> {
         Does::Done => return answer(model, Answer::Done),
         Does::Cannot => return answer(model, Answer::Cannot),
         Does::Leave => return leave(model),
-        Does::LeaveNow => return leave_now(model),
+        Does::LeaveNow => return leave_now(model, true),
         Does::Clear => model.field.clear(),
         Does::Erase => model.field.erase(),
         Does::Scroll(lines) => scroll(&mut model.page, lines),
@@ -173,18 +173,26 @@ fn answer(model: &mut Model, answer: Answer) -> Option<Command> {
 
 fn leave(model: &mut Model) -> Option<Command> {
     match model.leaving {
-        Leaving::No => {
+        Leaving::No if !model.closed => {
             model.leaving = Leaving::Asked(model.now);
             None
         }
-        Leaving::Asked(_) => leave_now(model),
-        Leaving::Yes => None,
+        Leaving::No | Leaving::Asked(_) | Leaving::Yes { .. } => leave_now(model, true),
     }
 }
 
-fn leave_now(model: &mut Model) -> Option<Command> {
-    let first = model.leaving != Leaving::Yes;
-    model.leaving = Leaving::Yes;
+/// Told to the session once; after its last event, the same key takes the screen away.
+fn leave_now(model: &mut Model, person: bool) -> Option<Command> {
+    if model.closed {
+        model.dismissed = true;
+        return None;
+    }
+    let first = !model.is_leaving();
+    let since = model.now;
+    model.leaving = match model.leaving {
+        Leaving::Yes { since, person: before } => Leaving::Yes { since, person: before && person },
+        Leaving::No | Leaving::Asked(_) => Leaving::Yes { since, person },
+    };
     first.then_some(Command::Leave)
 }
 
@@ -213,7 +221,7 @@ fn submit(model: &mut Model, text: String) -> Option<Command> {
     let Some(bench) = &model.bench else {
         return refuse(model, "Busy: the bench is not open yet. Scan again.");
     };
-    if model.leaving == Leaving::Yes {
+    if model.is_leaving() {
         return refuse(model, "Busy: leaving, no new board is taken.");
     }
     if model.is_full() && bench.bin.as_deref() != Some(text.as_str()) {
@@ -250,6 +258,9 @@ fn say(model: &mut Model, text: impl Into<String>) {
 }
 
 fn hear(model: &mut Model, event: Event) {
+    if is_urgent(&event) {
+        model.page = Page::Bench;
+    }
     match event {
         Event::Opened(bench) => open(model, bench),
         Event::Board { site, presence } => board(model, site, presence),
@@ -284,10 +295,15 @@ fn hear(model: &mut Model, event: Event) {
     }
 }
 
+/// What an operator must not miss behind a page somebody left open.
+fn is_urgent(event: &Event) -> bool {
+    matches!(event, Event::Verdict { .. } | Event::Ask { .. } | Event::WhichSite { .. } | Event::LineHolds { .. })
+}
+
 fn open(model: &mut Model, bench: Bench) {
     model.places = bench.sites.iter().map(|name| Place::new(name)).collect();
     model.bench = Some(bench);
-    model.holds = None;
+    (model.holds, model.question) = (None, None);
 }
 
 fn board(model: &mut Model, site: Site, presence: Presence) {
@@ -312,6 +328,7 @@ fn change(model: &mut Model, site: Site, what: impl FnOnce(&mut Over)) {
 }
 
 fn ask_which(model: &mut Model, mut question: Question) {
+    question.sites.retain(|site| site.0 < model.places.len());
     if question.sites.is_empty() {
         question.sites = (0..model.places.len()).map(Site).collect();
     }

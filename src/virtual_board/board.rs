@@ -341,6 +341,17 @@ impl Board {
         std::mem::take(&mut self.uart)
     }
 
+    /// What came out of the UART since it was last taken, as simulated time has it.
+    pub fn take_printed(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.uart)
+    }
+
+    /// Whether the CPU executes instructions, so that letting time pass is work.
+    #[must_use]
+    pub fn is_computing(&self) -> bool {
+        self.powered && self.core.doing == Doing::Runs
+    }
+
     /// Lets simulated time pass without anything on the wire.
     pub fn rest(&mut self, ns: u64) {
         if self.powered {

@@ -155,7 +155,12 @@ impl Slot {
         self.sums()
     }
 
-    /// What came out of the UART since it was last taken.
+    /// What came out of the UART since it was last taken, as simulated time has it.
+    pub fn take_printed(&mut self) -> Vec<u8> {
+        self.board.as_mut().map(Board::take_printed).unwrap_or_default()
+    }
+
+    /// The same for a host that does nothing but wait for it: what only waits for its milliseconds comes at once.
     pub fn take_uart(&mut self) -> Vec<u8> {
         self.board.as_mut().map(Board::take_uart).unwrap_or_default()
     }

@@ -132,6 +132,13 @@ fn a_board_that_was_served_and_is_still_in() {
 }
 
 #[test]
+fn a_board_that_is_still_in_one_site_while_the_other_is_free() {
+    let mut screen = Screen::two();
+    screen.board(1, Presence::Served);
+    seen("remove_two_sites", &screen);
+}
+
+#[test]
 fn the_line_holds() {
     let mut screen = Screen::two();
     screen.start(0, LABEL);
@@ -223,6 +230,15 @@ fn the_mode_is_marked_unless_it_is_production() {
     }
     seen("engineering", &Screen::open(bench(1, Mode::Engineering), Look::RICH));
     seen("production", &Screen::open(bench(1, Mode::Production), Look::RICH));
+}
+
+#[test]
+fn long_names_give_way_to_the_symbols_and_to_the_mark_of_the_mode() {
+    let mut bench = bench(1, Mode::Engineering);
+    bench.station = "a station with a name as long as a production hall".into();
+    bench.title = "Gateway with a title nobody can remember".into();
+    let row = Screen::open(bench, Look::RICH).row(0);
+    assert!(row.contains("recipe ▲7 ■4 ●K ◆2") && row.ends_with("ENGINEERING") && row.contains("a stat"), "{row}");
 }
 
 #[test]

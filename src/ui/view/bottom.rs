@@ -3,18 +3,22 @@
 use ratatui::layout::{Position, Rect};
 
 use crate::{
-    session::news::{Presence, Site, Verdict},
+    session::news::{Presence, Verdict},
     ui::{
         keys::KEYS,
-        model::{Leaving, Model, Over, Place, Question, State},
+        model::{Leaving, Matter, Model, Over, Place, Question, State},
         words,
     },
 };
 
-use super::pen::{Pen, Tone, narrow};
+use super::pen::{Pen, Tone};
 
 /// Rows at the bottom.
 pub(super) const ROWS: u16 = 6;
+
+const PUT_IN: &str = "Put a board in, then scan its label.";
+
+const FINISHING: &str = "Wait: the boards in hand are being finished. No new board is taken.";
 
 /// The demo's words for a newcomer.
 pub(super) fn hints(model: &Model, pen: &mut Pen<'_>, area: Rect) {
@@ -46,24 +50,22 @@ fn next(model: &Model, pen: &mut Pen<'_>, area: Rect) {
 
 /// The one next action.
 fn action(model: &Model) -> String {
-    match model.leaving {
-        Leaving::Asked(_) => return "Press F10 again to finish the boards in hand and leave.".to_owned(),
-        Leaving::Yes => return "Wait: the boards in hand are being finished. No new board is taken.".to_owned(),
-        Leaving::No => {}
+    if matches!(model.leaving, Leaving::Asked(_)) {
+        return "Press F10 again to finish the boards in hand and leave.".to_owned();
     }
-    if let Some(fault) = &model.holds {
-        return fault.next.clone();
+    if model.closed {
+        return format!("{} Then press F10: the session is over.", of_matter(model));
     }
-    if let Some(question) = &model.question {
-        return number(model, question);
-    }
-    if model.bench.is_none() {
-        return "Wait until the bench is open.".to_owned();
-    }
-    let only = (model.places.len() == 1).then_some(Site(0));
-    match model.in_hand().or(only).and_then(|site| model.place(site)) {
-        Some(place) => at(model, place),
-        None => of_idle(model),
+    of_matter(model)
+}
+
+fn of_matter(model: &Model) -> String {
+    match model.matter() {
+        Matter::Starting => "Wait until the bench is open.".to_owned(),
+        Matter::Holds(fault) => fault.next.clone(),
+        Matter::Which(question) => number(model, question),
+        Matter::At(place) => at(model, place),
+        Matter::Idle => of_idle(model),
     }
 }
 
@@ -76,7 +78,7 @@ fn number(model: &Model, question: &Question) -> String {
 /// Of the site in hand, which is named where there are others.
 fn at(model: &Model, place: &Place) -> String {
     let text = match &place.state {
-        State::Idle => return of_site(place).to_owned(),
+        State::Idle => of_site(model, place).to_owned(),
         State::Running(running) => match &running.ask {
             Some(what) => format!("{what} Then press F3; if it cannot be done, F4."),
             None => return of_running(model),
@@ -86,21 +88,22 @@ fn at(model: &Model, place: &Place) -> String {
     if model.places.len() > 1 { format!("{}: {text}", place.name) } else { text }
 }
 
+/// Every site waits for a board, or has one that waits for its scan.
 fn of_idle(model: &Model) -> String {
-    let served = model.places.iter().find(|place| place.presence == Presence::Served);
     let fresh = model.places.iter().find(|place| place.presence == Presence::Fresh);
-    match (served, fresh) {
-        (Some(place), _) => format!("{}: {}", place.name, of_site(place)),
-        (None, Some(place)) => of_site(place).to_owned(),
-        (None, None) => "Put a board in, then scan its label.".to_owned(),
-    }
+    let text = match fresh.or(model.places.first()) {
+        Some(place) => of_site(model, place),
+        None => PUT_IN,
+    };
+    text.to_owned()
 }
 
-fn of_site(place: &Place) -> &'static str {
+fn of_site(model: &Model, place: &Place) -> &'static str {
     match place.presence {
-        Presence::Absent => "Put a board in, then scan its label.",
-        Presence::Fresh => "Scan the label of the board.",
         Presence::Served => "Take the board out.",
+        Presence::Absent | Presence::Fresh if model.is_leaving() => FINISHING,
+        Presence::Absent => PUT_IN,
+        Presence::Fresh => "Scan the label of the board.",
     }
 }
 
@@ -108,7 +111,8 @@ fn of_site(place: &Place) -> &'static str {
 fn of_running(model: &Model) -> String {
     let free = model.places.iter().find(|place| matches!(place.state, State::Idle));
     match free {
-        Some(place) => format!("{}: {}", place.name, of_site(place)),
+        _ if model.is_leaving() => FINISHING.to_owned(),
+        Some(place) => format!("{}: {}", place.name, of_site(model, place)),
         None => "Wait. Leave the lid closed.".to_owned(),
     }
 }
@@ -140,7 +144,7 @@ fn keys(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     let mut at = area.x + 1;
     for (key, word) in own.chain(model.hands.iter().cloned()) {
         let name = format!(" {key} ");
-        let whole = narrow(name.chars().count() + 1 + word.chars().count());
+        let whole = pen.width(&name) + 1 + pen.width(&word);
         if at.saturating_add(whole) > area.right() {
             return;
         }

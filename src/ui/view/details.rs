@@ -87,7 +87,7 @@ fn of_evidence(evidence: &Evidence, lines: &mut Lines) {
         (Some(_), false) => ("✖", "DIFFERS"),
     };
     let tone = if word == "DIFFERS" { Tone::Strong } else { Tone::Plain };
-    lines.push((format!("  {mark} {word:<10} {}   by {}", evidence.of, evidence.method), tone));
+    lines.push((format!("  {mark} {word:<10} {}   ({})", evidence.of, evidence.method), tone));
     let values = [("expected", &evidence.expected), ("observed", &evidence.observed)];
     for (name, value) in values {
         lines.extend(value.iter().map(|value| (format!("      {name} {value}"), tone)));

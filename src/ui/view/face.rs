@@ -1,9 +1,9 @@
 //! What the panel and the tiles say: the word, its frame, and the lines that go with it.
 
 use crate::{
-    session::news::{Presence, Progress, Site, Verdict},
+    session::news::{Bench, Presence, Progress, Verdict},
     ui::{
-        model::{Model, Over, Place, Question, Running, State, Step},
+        model::{Matter, Model, Over, Place, Question, Running, State, Step},
         words,
     },
 };
@@ -20,6 +20,8 @@ pub(super) struct Face {
     pub(super) title: String,
     /// The most important first; what does not fit is left out.
     pub(super) lines: Vec<String>,
+    /// For a tile.
+    pub(super) brief: String,
     /// Where something moves: done and total.
     pub(super) bar: Option<Bar>,
     /// Lines that are only drawn where there is much room.
@@ -35,12 +37,26 @@ pub(super) struct Bar {
 
 impl Face {
     fn new(word: &'static str, kind: Kind, tone: Tone) -> Self {
-        Self { word, kind, tone, title: String::new(), lines: Vec::new(), bar: None, more: Vec::new() }
+        Self {
+            word,
+            kind,
+            tone,
+            title: String::new(),
+            lines: Vec::new(),
+            brief: String::new(),
+            bar: None,
+            more: Vec::new(),
+        }
     }
 
     fn title(mut self, parts: &[&str]) -> Self {
         let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
         self.title = parts.join("  ");
+        self
+    }
+
+    fn brief(mut self, brief: impl Into<String>) -> Self {
+        self.brief = brief.into();
         self
     }
 
@@ -53,27 +69,17 @@ impl Face {
     }
 }
 
-/// What the bench as a whole says: the line holds, a question is open, or the site in hand.
+/// What the bench as a whole says.
 pub(super) fn of(model: &Model) -> Face {
-    if let Some(fault) = &model.holds {
-        return Face::new("LINE HOLDS", Kind::Tape, Tone::Held)
+    match model.matter() {
+        Matter::Starting => starting(),
+        Matter::Holds(fault) => Face::new("LINE HOLDS", Kind::Tape, Tone::Held)
             .title(&[&fault.code])
             .line(sentence(&fault.what, &fault.code))
-            .line("No board is taken until a person has acted.");
-    }
-    if let Some(question) = &model.question {
-        return which(model, question);
-    }
-    let Some(bench) = &model.bench else {
-        return Face::new("STARTING", Kind::Round, Tone::Moving).line("The bench is being opened.");
-    };
-    let only = (model.places.len() == 1).then_some(Site(0));
-    match model.in_hand().or(only).and_then(|site| model.place(site)) {
-        Some(place) => of_place(model, place),
-        None if model.places.iter().any(|place| place.presence == Presence::Fresh) => {
-            ready("Scan the label of the board.")
-        }
-        None => ready(&format!("A label looks like {}.", bench.serial_pattern)),
+            .line(format!("No board is taken. Whose move: {}.", fault.party)),
+        Matter::Which(question) => which(model, question),
+        Matter::At(place) => of_place(model, place),
+        Matter::Idle => ready(model.bench.as_ref()),
     }
 }
 
@@ -91,22 +97,30 @@ fn idle(model: &Model, place: &Place) -> Face {
         return Face::new("NO PROBE", Kind::Heavy, Tone::Act)
             .title(&[&place.name, &fault.code])
             .line(sentence(&fault.what, &fault.code))
-            .line(fault.next.as_str());
+            .line(fault.next.as_str())
+            .brief("out of use");
     }
+    let ready = ready(model.bench.as_ref());
     match place.presence {
-        Presence::Absent => {
-            let pattern = model.bench.as_ref().map_or("", |bench| &bench.serial_pattern);
-            ready(&format!("A label looks like {pattern}."))
-        }
-        Presence::Fresh => ready("A board is in. Scan its label."),
         Presence::Served => Face::new("REMOVE", Kind::Heavy, Tone::Act)
             .title(&[&place.name])
-            .line("This board has had its verdict and is still in."),
+            .line("This board has had its verdict and is still in.")
+            .brief("take the board out"),
+        Presence::Absent | Presence::Fresh if model.holds.is_some() || model.is_leaving() => {
+            ready.brief("no board is taken")
+        }
+        Presence::Absent => ready.brief("put a board in"),
+        Presence::Fresh => ready.title(&["board in"]).brief("board in, scan its label"),
     }
 }
 
-fn ready(line: &str) -> Face {
-    Face::new("READY", Kind::Round, Tone::Strong).line(line)
+fn ready(bench: Option<&Bench>) -> Face {
+    let pattern = bench.map_or("", |bench| &bench.serial_pattern);
+    Face::new("READY", Kind::Round, Tone::Strong).line(format!("A label looks like {pattern}."))
+}
+
+fn starting() -> Face {
+    Face::new("STARTING", Kind::Round, Tone::Moving).line("The bench is being opened.")
 }
 
 fn which(model: &Model, question: &Question) -> Face {
@@ -121,7 +135,7 @@ fn which(model: &Model, question: &Question) -> Face {
 fn of_running(model: &Model, place: &Place, running: &Running) -> Face {
     let title = [running.serial.as_str(), &place.name];
     if let Some(what) = &running.ask {
-        return Face::new("YOUR TURN", Kind::Heavy, Tone::Act).title(&title).line(what.as_str());
+        return Face::new("YOUR TURN", Kind::Heavy, Tone::Act).title(&title).line(what.as_str()).brief(what.as_str());
     }
     let steps = model.bench.as_ref().map_or(&[][..], |bench| &bench.steps);
     let elapsed = seconds(model.now.0.saturating_sub(running.since.0));
@@ -180,17 +194,25 @@ fn of_verdict(place: &Place, over: &Over) -> Face {
     let serial = outcome.serial.as_ref().map_or("", |serial| serial.as_str());
     let face = Face::new(words::headline(outcome.verdict), kind, tone).title(&[serial, &place.name]);
     let took = if outcome.took.0 > 0 { seconds(outcome.took.0) } else { String::new() };
-    let facts = [serial, &place.name, &outcome.beside, &took];
-    let facts: Vec<&str> = facts.into_iter().filter(|fact| !fact.is_empty()).collect();
+    let brief = joined(&[&outcome.beside, &took]);
+    let facts = joined(&[serial, &place.name, &brief]);
     match &outcome.fault {
-        None => face.line(facts.join("   ")),
-        Some(fault) => face.line(sentence(&fault.what, &fault.code)).line(facts.join("   ")),
+        None => face.line(facts).brief(brief),
+        Some(fault) => {
+            let sentence = sentence(&fault.what, &fault.code);
+            face.line(sentence.as_str()).line(facts).brief(sentence)
+        }
     }
+}
+
+fn joined(facts: &[&str]) -> String {
+    let facts: Vec<&str> = facts.iter().copied().filter(|fact| !fact.is_empty()).collect();
+    facts.join("   ")
 }
 
 /// A fault in plain words with its code for the phone.
 fn sentence(what: &str, code: &str) -> String {
-    let mut letters = what.chars();
+    let mut letters = what.trim_end_matches('.').chars();
     let head: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
     format!("{head}{}.  {code}", letters.as_str())
 }

@@ -68,7 +68,8 @@ impl Places {
     fn of(model: &Model, area: Rect) -> Self {
         let hints_max = if area.height >= 32 { 4 } else { 2 };
         let hints = u16::try_from(model.hints.len()).unwrap_or(u16::MAX).min(hints_max);
-        let tiles = if model.places.len() > 1 { TILE } else { 0 };
+        // While the line holds, the panel is not about the site, not even where there is only one.
+        let tiles = if model.places.len() > 1 || model.holds.is_some() { TILE } else { 0 };
         let panel = area.height.saturating_sub(top::ROWS + tiles + hints + bottom::ROWS);
         let mut y = area.y;
         let mut take = |height: u16| {

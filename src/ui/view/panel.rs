@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::{
     clock::Millis,
-    ui::letters::{self, Scale},
+    ui::letters::{self, Block},
 };
 
 use super::{
@@ -23,19 +23,41 @@ pub(super) fn draw(face: &Face, now: Millis, pen: &mut Pen<'_>, area: Rect) {
     let title = format!(" {}  {} ", face.word, face.title);
     let title = if face.title.is_empty() { format!(" {} ", face.word) } else { title };
     pen.text(Rect { x: area.x + 4, height: 1, width: area.width.saturating_sub(8), ..area }, &title, face.tone);
-    let mut rows = rows(face, pen, inner);
-    let gap = u16::from(inner.height > letters::DOTS + narrow(rows.len()));
-    // A word too large for its place is still in the frame's title; lines give way to letters.
-    rows.truncate(usize::from(inner.height.saturating_sub(letters::DOTS)));
-    let below = narrow(rows.len());
-    let room = inner.height.saturating_sub(below + gap);
-    let (lines, scale) = arrange(face.word, inner.width.saturating_sub(2), room);
-    let high = letters::height(&lines, scale.down);
-    let top = inner.y + inner.height.saturating_sub(high + gap + below) / 2;
-    let block = Rect { y: top, height: high, ..inner };
-    word(face, pen, &lines, scale, block);
-    for (y, row) in (top + high + gap..inner.bottom()).zip(&rows) {
+    let layout = Layout::of(face, pen, inner);
+    let mut y = inner.y + layout.above;
+    for block in &layout.blocks {
+        let rows = Rect { y, height: letters::DOTS * block.scale.down, ..inner };
+        word(face, pen, block, rows);
+        y = rows.bottom() + 1;
+    }
+    for (y, row) in (inner.y + layout.below..inner.bottom()).zip(&layout.rows) {
         row.draw(face, now, pen, Rect { y, height: 1, ..inner });
+    }
+}
+
+/// Where the letters stand, and the rows under them, counted from the top of the frame's inside.
+struct Layout {
+    blocks: Vec<Block>,
+    above: u16,
+    below: u16,
+    rows: Vec<Row>,
+}
+
+impl Layout {
+    /// Letters take what the first line leaves; further lines take what the letters leave.
+    fn of(face: &Face, pen: &Pen<'_>, inner: Rect) -> Self {
+        let (needed, rows) = rows(face, pen, inner);
+        let tight = inner.height < letters::DOTS + 1 + needed;
+        // A frame that touches its letters makes both harder to read.
+        let margin = u16::from(!tight);
+        let room = inner.height.saturating_sub(margin + needed);
+        let sized = |gap: u16| letters::largest(face.word, inner.width.saturating_sub(4), room.saturating_sub(gap));
+        let (apart, close) = (sized(1), sized(0));
+        let (gap, blocks) = if letters::height(&apart) < letters::height(&close) { (0, close) } else { (1, apart) };
+        let high = letters::height(&blocks);
+        let used = high + gap + narrow(rows.len()).min(inner.height.saturating_sub(margin + high + gap));
+        let above = (inner.height.saturating_sub(used) / 2).max(margin);
+        Self { blocks, above, below: above + high + gap, rows }
     }
 }
 
@@ -53,7 +75,8 @@ impl Row {
         let tone = if face.tone == Tone::Bad { Tone::Bad } else { Tone::Strong };
         match self {
             Self::Text(text) => {
-                clear_behind(face, pen, area, narrow(text.chars().count()) + 4);
+                let width = pen.width(text) + 4;
+                clear_behind(face, pen, area, width);
                 pen.text_centred(area, text, tone);
             }
             Self::Listed(text) => {
@@ -68,45 +91,34 @@ impl Row {
     }
 }
 
-fn rows(face: &Face, pen: &Pen<'_>, inner: Rect) -> Vec<Row> {
+/// How many rows must be seen, and all there are.
+fn rows(face: &Face, pen: &Pen<'_>, inner: Rect) -> (u16, Vec<Row>) {
     let width = inner.width.saturating_sub(4);
-    let texts = face.lines.iter().flat_map(|line| pen.lines(line, width, 3)).map(Row::Text);
-    let mut rows: Vec<Row> = face.bar.map(Row::Bar).into_iter().chain(texts).collect();
+    let mut rows: Vec<Row> = face.bar.map(Row::Bar).into_iter().collect();
+    let mut needed = 0;
+    for line in &face.lines {
+        rows.extend(pen.lines(line, width, 3).into_iter().map(Row::Text));
+        needed = if needed == 0 { narrow(rows.len()) } else { needed };
+    }
     if inner.height >= ROOMY && !face.more.is_empty() {
         rows.push(Row::Gap);
         rows.extend(face.more.iter().cloned().map(Row::Listed));
-        rows.truncate(usize::from(inner.height.saturating_sub(2 * letters::DOTS)));
+        // Such a list is worth having whole, as long as the letters stay large.
+        needed = narrow(rows.len()).min(inner.height - ROOMY / 2);
     }
-    rows
+    (needed, rows)
 }
 
-/// The word in one line or, where that makes the letters larger, in a line for each of its words.
-fn arrange(word: &'static str, columns: u16, rows: u16) -> (Vec<&'static str>, Scale) {
-    let whole = vec![word];
-    let parts: Vec<&str> = word.split(' ').collect();
-    let one = letters::largest(&whole, columns, rows);
-    let many = letters::largest(&parts, columns, rows);
-    match (one, many) {
-        (Some(one), Some(many)) if many.down > one.down => (parts, many),
-        (Some(one), _) => (whole, one),
-        (None, Some(many)) => (parts, many),
-        (None, None) => (Vec::new(), Scale { across: 0, down: 0 }),
-    }
-}
-
-fn word(face: &Face, pen: &mut Pen<'_>, lines: &[&str], scale: Scale, area: Rect) {
-    let mut top = area.y;
-    for line in lines {
-        let width = letters::dots(line) * scale.across;
-        let left = area.x + area.width.saturating_sub(width) / 2;
-        let rows = Rect { y: top, height: letters::DOTS * scale.down, ..area };
-        clear_behind(face, pen, rows, width + 4);
-        let mark = pen.either('█', '#');
-        for (x, y) in letters::set(line) {
-            let (x, y) = (left + x * scale.across, top + y * scale.down);
-            pen.fill(Rect { x, y, width: scale.across, height: scale.down }, mark, face.tone);
-        }
-        top += rows.height + 1;
+fn word(face: &Face, pen: &mut Pen<'_>, block: &Block, area: Rect) {
+    let Block { word, scale } = *block;
+    let width = letters::dots(word) * scale.across;
+    let left = area.x + area.width.saturating_sub(width) / 2;
+    clear_behind(face, pen, area, width + 4);
+    let mark = pen.either('█', '#');
+    for (x, y) in letters::set(word) {
+        let dot =
+            Rect { x: left + x * scale.across, y: area.y + y * scale.down, width: scale.across, height: scale.down };
+        pen.fill(dot, mark, face.tone);
     }
 }
 

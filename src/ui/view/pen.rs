@@ -93,7 +93,9 @@ impl<'a> Pen<'a> {
     /// Text made printable, in at most so many lines.
     pub(super) fn lines(&self, text: &str, width: u16, most: u16) -> Vec<String> {
         let width = usize::from(width);
-        let mut lines = wrap(&printable(text, self.look.glyphs), width);
+        let text = printable(text, self.look.glyphs);
+        // What fits keeps its spaces.
+        let mut lines = if width_of(&text) <= width { vec![text] } else { wrap(&text, width) };
         if lines.len() > usize::from(most) {
             lines.truncate(usize::from(most));
             if let Some(last) = lines.last_mut() {
@@ -103,6 +105,11 @@ impl<'a> Pen<'a> {
             }
         }
         lines
+    }
+
+    /// Cells that a text takes as it is drawn.
+    pub(super) fn width(&self, text: &str) -> u16 {
+        narrow(width_of(&printable(text, self.look.glyphs)))
     }
 
     /// Fills `area` with one character.

@@ -14,7 +14,7 @@ use super::{
 /// Narrower than this, a tile says nothing.
 const LEAST: u16 = 12;
 
-/// Draws the tiles from the left; nothing where there is one site, which the panel shows.
+/// Draws the tiles from the left; nothing where the panel shows the only site.
 pub(super) fn draw(model: &Model, pen: &mut Pen<'_>, area: Rect) {
     let count = narrow(model.places.len()).max(1);
     let width = (area.width / count).max(LEAST);
@@ -42,12 +42,11 @@ fn tile(model: &Model, face: &Face, name: &str, state: &State, pen: &mut Pen<'_>
     let beside = Rect { x: first.x + used + 2, width: first.width.saturating_sub(used + 2), ..first };
     pen.text_right(beside, &serial(state), face.tone);
     let second = Rect { y: first.y + 1, ..first };
-    match (face.bar, face.lines.first()) {
-        (Some(bar), _) => panel::draw_bar(bar, model.now, pen, second),
-        (None, Some(line)) => {
-            pen.text(second, line, face.tone);
+    match face.bar {
+        Some(bar) => panel::draw_bar(bar, model.now, pen, second),
+        None => {
+            pen.text(second, &face.brief, face.tone);
         }
-        (None, None) => {}
     }
 }
 

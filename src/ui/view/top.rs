@@ -8,7 +8,7 @@ use crate::{
     ui::model::Model,
 };
 
-use super::pen::{Pen, Tone, narrow};
+use super::pen::{Pen, Tone};
 
 /// Rows at the top.
 pub(super) const ROWS: u16 = 3;
@@ -33,7 +33,7 @@ fn lot(bench: &Bench, pen: &mut Pen<'_>, area: Rect) {
     let marked = pen.text_right(area, mark, Tone::Inverse);
     let symbols = format!("recipe {}", bench.symbols);
     let free = area.width.saturating_sub(marked + 2);
-    let kept = narrow(symbols.chars().count()).min(free);
+    let kept = pen.width(&symbols).min(free);
     let name = pen.text(Rect { width: free.min(10), ..area }, " rootstamp", Tone::Strong);
     let mut at = area.x + name + 2;
     let mut room = (area.x + free).saturating_sub(at + kept + 3);
