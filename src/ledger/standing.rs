@@ -25,7 +25,7 @@ pub enum Standing {
         run: RunId,
         /// The only device it may ever be bound to, once one was.
         device: Option<DeviceId>,
-        /// Lock words may have been written in that run.
+        /// Lock words may stand on the device: they were to be written, and no erase is known since.
         locked_intent: bool,
         /// Runs so far.
         attempts: u64,
@@ -138,6 +138,8 @@ impl Story {
             Kind::Bound => {
                 self.device = entry.device;
                 self.stage = Stage::Bound;
+                // Only now is the erase known to have happened.
+                self.locked_intent = false;
             }
             Kind::StampIntent => self.stage = Stage::Stamped,
             Kind::Verified => {
@@ -159,7 +161,6 @@ impl Story {
         self.run = Some(run);
         self.stage = Stage::Opened;
         self.state = State::Open;
-        self.locked_intent = false;
         self.stopped = None;
         self.attempts += 1;
     }

@@ -42,6 +42,16 @@ fn an_unfinished_run_is_resumed_by_the_same_serial_on_the_same_device_only() {
 }
 
 #[test]
+fn lock_words_may_stand_until_the_next_erase_is_known_to_have_happened() {
+    let mut ledger = fresh();
+    for (to, locked) in [(To::C4, true), (To::C1, true), (To::C2, false), (To::C1, false)] {
+        run(&mut ledger, 1, 1, to).unwrap();
+        let standing = ledger.unit(&serial(1)).unwrap();
+        assert!(matches!(standing, Standing::Open { locked_intent, .. } if locked_intent == locked), "{standing:?}");
+    }
+}
+
+#[test]
 fn a_device_belongs_to_one_serial_however_far_it_came() {
     for to in ALL.into_iter().filter(|to| *to >= To::C2) {
         let mut ledger = fresh();
