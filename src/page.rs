@@ -447,3 +447,21 @@ mod tests {
         assert!(!found[0].contains('\u{1b}'), "{found:?}");
     }
 }
+
+/// Compares a JSON Schema with the tables of words that the reader goes by.
+#[cfg(test)]
+pub(crate) fn schema_agrees(schema: &serde_json::Value, tables: &[(&str, Words)]) {
+    use std::collections::BTreeSet;
+    for (name, words) in tables {
+        let table = schema["$defs"].get(name).unwrap_or(schema);
+        let listed = |value: &serde_json::Value| -> BTreeSet<String> {
+            value.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+        };
+        let keys: BTreeSet<String> = table["properties"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, words.known().map(str::to_owned).collect(), "{name}");
+        assert_eq!(listed(&table["required"]), words.required.iter().map(ToString::to_string).collect(), "{name}");
+        assert_eq!(table["additionalProperties"], false, "{name}");
+    }
+    let objects = schema["$defs"].as_object().into_iter().flatten().filter(|(_, table)| table["type"] == "object");
+    assert_eq!(objects.count() + 1, tables.len(), "a table of the schema that the reader does not know");
+}

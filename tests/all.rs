@@ -1,14 +1,12 @@
 //! Everything that is tested across modules, as one binary: one link instead of one per area.
 
-#[cfg(test)]
+mod chip;
 mod export;
-#[cfg(test)]
 mod image;
-#[cfg(test)]
 mod keys;
-#[cfg(test)]
 mod ledger;
-#[cfg(test)]
+mod line;
 mod records;
-#[cfg(test)]
+mod screens;
 mod tidy;
+mod virtual_board;

@@ -11,6 +11,7 @@ mod check;
 mod demo;
 mod dispose;
 mod export;
+mod headless;
 mod inspect;
 mod records;
 mod schema;

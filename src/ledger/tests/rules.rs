@@ -23,7 +23,7 @@ fn a_serial_is_open_from_its_first_commit_until_its_last() {
         let mut ledger = fresh();
         let run = run(&mut ledger, 1, 1, to).unwrap();
         let bound = (to >= To::C2).then(|| device(1));
-        let standing = Standing::Open { run, device: bound, locked_intent: to == To::C4, attempts: 1 };
+        let standing = Standing::Open { run, device: bound, locked_intent: to == To::C4, attempts: 1, released: false };
         assert_eq!(ledger.unit(&serial(1)).unwrap(), standing);
     }
 }
@@ -111,6 +111,24 @@ fn a_run_that_is_over_goes_nowhere() {
 }
 
 #[test]
+fn a_refused_second_scan_does_not_end_the_run_under_way() {
+    for verdict in [Ending::Refused, Ending::Retry, Ending::Fail] {
+        let mut ledger = fresh();
+        let first = run(&mut ledger, 1, 1, To::C4).unwrap();
+        ledger.keep(stopped(None, 1, verdict)).unwrap();
+        ledger.keep(passed(first, 1, 1)).unwrap();
+        ledger.keep(stopped(None, 1, verdict)).unwrap();
+        assert!(matches!(ledger.unit(&serial(1)).unwrap(), Standing::Passed { .. }));
+        assert_eq!(ledger.records().unit_record(&serial(1)).unwrap().unwrap().verdict, "PASS");
+    }
+    let mut ledger = fresh();
+    ledger.keep(stopped(None, 1, Ending::Refused)).unwrap();
+    assert_eq!(ledger.unit(&serial(1)).unwrap(), Standing::Free);
+    assert_eq!(ledger.records().unit_record(&serial(1)).unwrap().unwrap().verdict, "REFUSED");
+    assert_eq!(ledger.tally("GW3").unwrap(), Counts::default());
+}
+
+#[test]
 fn a_commit_names_its_own_run_unit_and_device() {
     let mut ledger = fresh();
     let first = run(&mut ledger, 1, 1, To::C2).unwrap();
@@ -131,7 +149,7 @@ fn fail_and_retry_leave_a_unit_open_and_a_hold_waits_for_a_person() {
         let standing = ledger.unit(&serial(1)).unwrap();
         let why = "contact was lost".to_owned();
         let expected = if open {
-            Standing::Open { run, device: Some(device(1)), locked_intent: false, attempts: 1 }
+            Standing::Open { run, device: Some(device(1)), locked_intent: false, attempts: 1, released: false }
         } else {
             Standing::Held { run: Some(run), device: Some(device(1)), why }
         };
@@ -165,6 +183,7 @@ fn a_released_unit_runs_again_on_the_same_device_only() {
     let first = run(&mut ledger, 1, 1, To::C4).unwrap();
     ledger.keep(stopped(Some(first), 1, Ending::Hold)).unwrap();
     dispose(&mut ledger, 1, Disposition::Release).unwrap();
+    assert!(matches!(ledger.unit(&serial(1)).unwrap(), Standing::Open { released: true, .. }));
     assert_eq!(refused(ledger.keep(passed(first, 1, 1))), code("X-110", Exit::Internal), "the old run is over");
     assert_eq!(refused(run(&mut ledger, 1, 2, To::C2)), code("L-111", Exit::Duplicate));
     assert!(run(&mut ledger, 1, 1, To::C5).is_ok());

@@ -1,0 +1,4 @@
+//! Boards that refuse what silicon refuses.
+
+mod host;
+mod stock;
