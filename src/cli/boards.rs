@@ -106,6 +106,7 @@ impl Arguments {
         let ChipName::Nrf52840 = self.chip;
         Setup {
             folder: self.dir.clone(),
+            count: None,
             sites: self.sites.into(),
             silicon: match self.silicon {
                 SiliconName::Old => Silicon::Old,

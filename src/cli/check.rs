@@ -115,7 +115,8 @@ fn fit(bench: &Station, lot: &Lot) -> Vec<Problem> {
         if let station::Probe::Virtual(chip) = &site.probe.value
             && chip != lot.family.name()
         {
-            let what = format!("site {}: the recipe builds on {}, this board is a {chip}", site.name, lot.family.name());
+            let what =
+                format!("site {}: the recipe builds on {}, this board is a {chip}", site.name, lot.family.name());
             problems.push(site.probe.problem(what));
         }
         if made_here && bench.mode.value != Mode::Training {
@@ -154,7 +155,10 @@ pub(super) fn remarks(lot: &Lot) -> Vec<String> {
 fn words(lot: Option<&Lot>, out: &mut dyn Write) -> Result<Exit, Fault> {
     if let Some(lot) = lot {
         let product = &lot.product;
-        say(out, &format!("{} {}  recipe {}  sha256:{}", product.code, product.title, product.symbols, product.digest))?;
+        say(
+            out,
+            &format!("{} {}  recipe {}  sha256:{}", product.code, product.title, product.symbols, product.digest),
+        )?;
         for remark in remarks(lot) {
             say(out, &format!("note: {remark}"))?;
         }

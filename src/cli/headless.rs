@@ -259,11 +259,9 @@ fn words(event: &Event, bench: Option<&Bench>) -> Option<String> {
             "passed {}  failed {}  held {}  retried {}",
             tally.passed, tally.failed, tally.held, tally.retried
         )),
-        Event::Board { .. }
-        | Event::Started { .. }
-        | Event::Step { .. }
-        | Event::Measured { .. }
-        | Event::Tally(_) => None,
+        Event::Board { .. } | Event::Started { .. } | Event::Step { .. } | Event::Measured { .. } | Event::Tally(_) => {
+            None
+        }
     }
 }
 

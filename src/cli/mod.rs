@@ -13,6 +13,7 @@ mod dispose;
 mod export;
 mod headless;
 mod inspect;
+mod line;
 mod records;
 mod schema;
 mod station;

@@ -66,7 +66,8 @@ pub struct Session {
     pub commands: Sender<Command>,
     /// What is told; ends after [`Event::Closed`].
     pub events: Receiver<Event>,
-    foreman: JoinHandle<()>,
+    /// Ends when everything is over and the records are closed.
+    pub foreman: JoinHandle<()>,
 }
 
 impl Session {

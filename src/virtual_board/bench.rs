@@ -52,6 +52,8 @@ pub enum Pace {
 pub struct Setup {
     /// Where sockets and serial lines appear; made if absent.
     pub folder: PathBuf,
+    /// Where the count of fresh boards is kept, so that none repeats an earlier one's id; in `folder` if absent.
+    pub count: Option<PathBuf>,
     /// How many sites: `left` and `right` for two, else `site-1` and so on.
     pub sites: usize,
     /// Which boards come fresh.
@@ -81,7 +83,7 @@ impl Bench {
     /// A folder that cannot be used: too long for a socket, not writable, or served by somebody else.
     pub fn serve(setup: &Setup, clock: &Arc<dyn Clock>) -> Result<Self, Fault> {
         std::fs::create_dir_all(&setup.folder).map_err(|error| no_folder(&setup.folder, &error))?;
-        let count = setup.folder.join("next-device");
+        let count = setup.count.clone().unwrap_or_else(|| setup.folder.join("next-device"));
         let lot = Lot::new(setup.silicon, setup.latch, setup.seed).kept_in(count);
         let mut sites = Vec::new();
         let mut doors = Vec::new();
@@ -399,9 +401,7 @@ impl Room {
             return Err(format!("there is a board at {}; remove or swap it", site.name));
         }
         let board = match device {
-            Some(device) => {
-                self.shelf().remove(&device).ok_or_else(|| format!("no board {device} on the shelf"))?
-            }
+            Some(device) => self.shelf().remove(&device).ok_or_else(|| format!("no board {device} on the shelf"))?,
             None => self.lot.fresh(),
         };
         let old = lock(&site.slot).insert(board);
