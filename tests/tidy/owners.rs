@@ -18,8 +18,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("rusqlite", &["ledger"]),
     ("rustix", &["virtual_board"]),
     ("serialport", &["fixture"]),
-    ("signal_hook", &["cli", "main"]),
-    ("tui_big_text", &["ui"]),
+    ("signal_hook", &["ui", "cli"]),
 ];
 
 /// Codecs, hashes, dates and serde touch nothing, and are free to all; the clock inside jiff is banned in `clippy.toml`.
