@@ -147,8 +147,7 @@ impl Bench {
         self.room.site(site).map(|site| Arc::clone(&site.slot))
     }
 
-    /// Puts in a board that was made for this.
-    #[must_use]
+    /// Puts in a board that was made for this, and hands back the one that was there.
     pub fn place(&self, site: &str, board: Board) -> Option<Board> {
         lock(&self.room.site(site)?.slot).insert(board)
     }
