@@ -463,11 +463,8 @@ impl Board {
         if self.poll.address == address && self.poll.count >= PATIENCE {
             self.wait_for_change(address);
         }
-        let value = if Core::owns(address) {
-            self.core.read(address)
-        } else {
-            self.bus.read(address, size, self.origin())?
-        };
+        let value =
+            if Core::owns(address) { self.core.read(address) } else { self.bus.read(address, size, self.origin())? };
         let same = self.poll.address == address && self.poll.value == value;
         self.poll = Poll { address, value, count: if same { self.poll.count + 1 } else { 0 } };
         Ok(value << (8 * (address & 3)))
@@ -591,9 +588,8 @@ impl Board {
         }
         self.boots = self.would_boot();
         self.prints_at = self.boots.is_ok().then_some(self.bus.now + BOOT_NS);
-        if self.boots.is_ok() && self.core.doing == Doing::Runs {
-            // The stand-ins are no code: what they would do is decided above, and then they wait for ever.
-            self.core.doing = Doing::Sleeps;
+        if self.boots.is_ok() {
+            self.core.wait_here();
         }
     }
 

@@ -168,7 +168,8 @@ impl Image {
     }
 
     fn security_counter(&self, memory: &Memory<'_>) -> u32 {
-        let entries = if self.protected == 0 { Vec::new() } else { self.entries(memory, self.end, tlv::PROTECTED_INFO) };
+        let entries =
+            if self.protected == 0 { Vec::new() } else { self.entries(memory, self.end, tlv::PROTECTED_INFO) };
         let value = first(&entries, tlv::SEC_CNT).and_then(|bytes| bytes.try_into().ok());
         value.map_or(0, u32::from_le_bytes)
     }

@@ -136,6 +136,12 @@ mod tests {
         }
     }
 
-    const FICR_WORDS: [&str; 6] =
-        ["FICR.DEVICEID[1]", "FICR.DEVICEADDR[1]", "FICR.INFO.VARIANT", "FICR.FAMILY", "FICR.REVISION", "FICR.CODESIZE"];
+    const FICR_WORDS: [&str; 6] = [
+        "FICR.DEVICEID[1]",
+        "FICR.DEVICEADDR[1]",
+        "FICR.INFO.VARIANT",
+        "FICR.FAMILY",
+        "FICR.REVISION",
+        "FICR.CODESIZE",
+    ];
 }

@@ -159,7 +159,8 @@ fn boards_are_put_in_taken_out_and_crossed_by_lines_of_json() {
 fn an_order_nobody_can_make_sense_of_gets_an_answer() {
     let (_bench, folder) = bench(Silicon::Old, Latch::Strict);
     let mut control = UnixStream::connect(folder.path().join("control.sock")).unwrap();
-    let lines = ["", "{", "[]", r#"{"site":"top","do":"status"}"#, r#"{"site":"left","do":"explode"}"#, "\u{1}\u{ffff}"];
+    let lines =
+        ["", "{", "[]", r#"{"site":"top","do":"status"}"#, r#"{"site":"left","do":"explode"}"#, "\u{1}\u{ffff}"];
     for line in lines.into_iter().chain([r#"{"site":"left","do":"insert","device":"xyz"}"#]) {
         let reply = ask(&mut control, line);
         assert_eq!(reply["ok"], false, "{line}");

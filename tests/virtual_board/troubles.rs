@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rootstamp::virtual_board::{
-    Answer, Board, Cut, Faults, Flip, Latch, Silicon, Slot, Span, Stuck, When,
-};
+use rootstamp::virtual_board::{Answer, Board, Cut, Faults, Flip, Latch, Silicon, Slot, Span, Stuck, When};
 
 use super::host::{APPROTECT, DHCSR, HALT, Host, Refused, halted};
 
