@@ -588,9 +588,8 @@ impl Board {
         }
         self.boots = self.would_boot();
         self.prints_at = self.boots.is_ok().then_some(self.bus.now + BOOT_NS);
-        if self.boots.is_ok() && self.core.doing == Doing::Runs {
-            // The stand-ins are no code: what they would do is decided above, and then they wait for ever.
-            self.core.doing = Doing::Sleeps;
+        if self.boots.is_ok() {
+            self.core.wait_here();
         }
     }
 

@@ -119,6 +119,7 @@ impl Bus {
             self.disable = value & 0xFF;
         } else if address == at.force_protect {
             self.forced |= value & 0xFF == 0;
+            self.closed |= self.forced;
         } else if within(address, at.config & !0xFFF, PAGE) {
             self.nvmc_write(address, value, origin);
         }
