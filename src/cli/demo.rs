@@ -91,7 +91,7 @@ impl Arguments {
         let what = format!("there is no demo for {}", self.chip);
         Err(Fault::new(Party::Operator, what, format!("Choose one of: {}.", known.join(", ")))
             .exit(Exit::Usage)
-            .code("C-105"))
+            .code("C-106"))
     }
 
     fn bench(&self) -> Result<Station, Fault> {

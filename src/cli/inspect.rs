@@ -105,5 +105,7 @@ impl Arguments {
 }
 
 fn unwritable(error: &serde_json::Error) -> Fault {
-    Fault::new(Party::Maintainers, "the report could not be put into JSON", "Report this with the file.").because(error)
+    Fault::new(Party::Maintainers, "the report could not be put into JSON", "Report this with the file.")
+        .code("X-008")
+        .because(error)
 }

@@ -171,7 +171,9 @@ impl Workplace<'_> {
 
     fn keep_erase(&self, intent: facts::EraseIntent) -> run::Outcome {
         let kept_golden = self.lot.golden.to_bytes().map_err(|error| {
-            Fault::new(Party::Maintainers, "the golden state cannot be stored", "Report this.").because(&error)
+            Fault::new(Party::Maintainers, "the golden state cannot be stored", "Report this.")
+                .code("X-011")
+                .because(&error)
         });
         let golden = kept_golden.and_then(|bytes| open(self.ledger).keep_golden(&bytes));
         kept(golden.and_then(|_| self.keep(intent)), run::Outcome::KeptErase)

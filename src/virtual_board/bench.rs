@@ -497,9 +497,10 @@ fn unix_listener(path: &Path) -> Result<UnixListener, Fault> {
         return Err(Fault::new(
             Party::Technician,
             format!("{} has {length} bytes; a socket's path may have {most}", path.display()),
-            "Serve the boards from a folder with a shorter path, as under /tmp.",
+            "Serve the boards from a folder with a shorter path.",
         )
-        .exit(Exit::Usage));
+        .exit(Exit::Usage)
+        .code("C-151"));
     }
     if UnixStream::connect(path).is_ok() {
         return Err(Fault::new(
@@ -507,7 +508,8 @@ fn unix_listener(path: &Path) -> Result<UnixListener, Fault> {
             format!("{} is served by another process", path.display()),
             "Stop the other one, or serve from another folder.",
         )
-        .exit(Exit::InUse));
+        .exit(Exit::InUse)
+        .code("C-152"));
     }
     // Left behind by one that was killed.
     let _ = std::fs::remove_file(path);
@@ -526,6 +528,7 @@ fn tcp_listener(first: u16, index: usize) -> Result<TcpListener, Fault> {
             "Name another --tcp port.",
         )
         .exit(Exit::Usage)
+        .code("C-153")
         .because(&error)
     })
 }
@@ -537,5 +540,6 @@ fn no_folder(path: &Path, error: &(dyn std::error::Error + 'static)) -> Fault {
         "Name a folder that can be written to with --dir.",
     )
     .exit(Exit::Usage)
+    .code("C-150")
     .because(error)
 }
