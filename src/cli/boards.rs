@@ -1,4 +1,4 @@
-//! `rootstamp boards`
+//! `rootstamp boards`: virtual boards behind sockets, until somebody stops it.
 
 use std::{
     io::Write,
