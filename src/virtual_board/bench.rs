@@ -157,6 +157,7 @@ impl Bench {
     }
 
     /// Puts in a board that was made for this, and hands back the one that was there.
+    #[expect(clippy::must_use_candidate, reason = "putting it in is the point")]
     pub fn place(&self, site: &str, board: Board) -> Option<Board> {
         lock(&self.room.site(site)?.slot).insert(board)
     }
@@ -497,7 +498,7 @@ fn unix_listener(path: &Path) -> Result<UnixListener, Fault> {
         return Err(Fault::new(
             Party::Technician,
             format!("{} has {length} bytes; a socket's path may have {most}", path.display()),
-            "Serve the boards from a folder with a shorter path.",
+            "Name a folder with a shorter path with --dir.",
         )
         .exit(Exit::Usage)
         .code("C-151"));
