@@ -6,8 +6,8 @@ use rootstamp::{
     chip::{self, FAMILIES, Family, Port, Reset},
     clock::Frozen,
     fixture::{in_process::Mounted, probe::ProbeWire},
-    link::{Brand, Hand, Wire},
-    virtual_board::{Board, Latch, Shared, Silicon, Slot, lock},
+    link::{Brand, Hand, Op, Place, Poke as _, Why, Wire},
+    virtual_board::{Board, Latch, Shared, Silicon, Slot, lock, register},
 };
 
 pub(crate) struct Bench {
@@ -67,4 +67,35 @@ fn a_virgin_board_is_erased_programmed_stamped_locked_and_closes() {
         assert_eq!(port(wire, family), Port::Closed, "{silicon:?} {latch:?}");
         assert!(lock(&bench.slot).board().unwrap().violations().is_empty());
     });
+}
+
+#[test]
+fn chip_and_board_agree_with_the_vendors_dump_on_every_register() {
+    for family in FAMILIES {
+        for (name, place) in family.registers() {
+            let Place::Memory { at, .. } = place else { panic!("{name} is no memory") };
+            assert_eq!(register(name), Some(*at), "{} {name}", family.name());
+        }
+        let spots = family.areas().iter().flat_map(|&(area, words)| (0..words).map(move |index| (area, index)));
+        for (area, index) in spots {
+            let dumped = register(&format!("{}[{index}]", area.to_uppercase()));
+            assert_eq!(family.spot(area, index), dumped, "{area}[{index}]");
+        }
+        for &(area, words) in family.areas() {
+            assert_eq!(family.spot(area, words), None);
+        }
+    }
+}
+
+#[test]
+fn every_family_closes_with_a_word_that_the_vendor_calls_enabled_and_guards_it() {
+    for family in FAMILIES {
+        for word in family.lock_words() {
+            assert_eq!(register(&word.name.to_uppercase()), Some(word.at));
+            let mut wire = bench(Silicon::Hardened, Latch::Strict).wire;
+            let write = Op::Write { to: chip::memory(word.at), words: vec![word.value] };
+            let refused = Hand::new(&mut wire, family.guarded()).poke(vec![write]).unwrap_err();
+            assert_eq!(refused.why, Why::Misuse);
+        }
+    }
 }

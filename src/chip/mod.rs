@@ -216,6 +216,10 @@ pub trait Family: Sync {
     /// The chip's name in recipes.
     fn name(&self) -> &'static str;
 
+    /// Every register of the chip that this family names, by the vendor's name for it. A test compares each with the
+    /// vendor's register dump, from which the virtual board has its own numbers.
+    fn registers(&self) -> &'static [(&'static str, Place)];
+
     /// Addresses of program flash.
     fn flash(&self) -> Range<u32>;
 

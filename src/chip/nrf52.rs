@@ -78,6 +78,10 @@ const NVMC: u32 = 0x4001_E000;
 const NVMC_READY: Place = memory(0x4001_E400);
 /// NVMC.CONFIG: 0 read, 1 write, 2 erase. [SVD NVMC.CONFIG]
 const NVMC_CONFIG: Place = memory(0x4001_E504);
+/// NVMC.ERASEALL. [SVD NVMC.ERASEALL]
+const NVMC_ERASEALL: u32 = 0x4001_E50C;
+/// NVMC.ERASEUICR. [SVD NVMC.ERASEUICR]
+const NVMC_ERASEUICR: u32 = 0x4001_E514;
 /// The watchdog, which old firmware may have left running. [SVD WDT]
 const WDT: u32 = 0x4001_0000;
 /// WDT.RR[0]..[7]. [SVD WDT.RR]
@@ -101,16 +105,38 @@ const READ_CHUNK: u32 = 4096;
 
 const GUARDED: &[Guarded] = &[
     Guarded::Memory { first: UICR.start, last: UICR.end - 1 },
-    // NVMC.ERASEALL, ERASEPCR0 and ERASEUICR. [SVD NVMC]
-    Guarded::Memory { first: 0x4001_E50C, last: 0x4001_E517 },
+    // With ERASEPCR0 between them. [SVD NVMC]
+    Guarded::Memory { first: NVMC_ERASEALL, last: NVMC_ERASEUICR + 3 },
     Guarded::Ap { ap: CTRL_AP, register: 0x04 },
 ];
 
 const CUSTOMER: &str = "uicr.customer";
 
+const REGISTERS: &[(&str, Place)] = &[
+    ("FICR.DEVICEID[0]", FICR_DEVICEID),
+    ("FICR.INFO.PART", FICR_PART),
+    ("UICR.CUSTOMER[0]", memory(UICR_CUSTOMER)),
+    ("UICR.PSELRESET[0]", memory(UICR_PSELRESET)),
+    ("UICR.APPROTECT", memory(UICR_APPROTECT)),
+    ("UICR.NFCPINS", memory(UICR_NFCPINS)),
+    ("UICR.REGOUT0", memory(UICR_REGOUT0)),
+    ("UICR", memory(UICR.start)),
+    ("NVMC", memory(NVMC)),
+    ("NVMC.READY", NVMC_READY),
+    ("NVMC.CONFIG", NVMC_CONFIG),
+    ("NVMC.ERASEALL", memory(NVMC_ERASEALL)),
+    ("NVMC.ERASEUICR", memory(NVMC_ERASEUICR)),
+    ("WDT", memory(WDT)),
+    ("WDT.RR[0]", WDT_RR),
+];
+
 impl Family for Nrf52840 {
     fn name(&self) -> &'static str {
         "nRF52840"
+    }
+
+    fn registers(&self) -> &'static [(&'static str, Place)] {
+        REGISTERS
     }
 
     fn flash(&self) -> Range<u32> {

@@ -29,7 +29,7 @@ pub enum Standing {
         locked_intent: bool,
         /// Runs so far.
         attempts: u64,
-        /// A person released it since the last run: whatever the board says, it may be done anew.
+        /// A person released it, and no erase has followed yet: whatever the board says, it may be done anew.
         released: bool,
     },
     /// A device proved it.
@@ -143,6 +143,7 @@ impl Story {
                 self.stage = Stage::Bound;
                 // Only now is the erase known to have happened.
                 self.locked_intent = false;
+                self.released = false;
             }
             Kind::StampIntent => self.stage = Stage::Stamped,
             Kind::Verified => {
@@ -164,7 +165,6 @@ impl Story {
         self.run = Some(run);
         self.stage = Stage::Opened;
         self.state = State::Open;
-        self.released = false;
         self.stopped = None;
         self.attempts += 1;
     }
