@@ -91,7 +91,7 @@ impl Arguments {
         let what = format!("there is no demo for {}", self.chip);
         Err(Fault::new(Party::Operator, what, format!("Choose one of: {}.", known.join(", ")))
             .exit(Exit::Usage)
-            .code("C-105"))
+            .code("C-106"))
     }
 
     fn bench(&self) -> Result<Station, Fault> {
@@ -184,8 +184,8 @@ impl screen::Hands for DemoHands {
         }
         let labels = self.labels.join("  ");
         vec![
-            "Demo: F5 puts a virtual board into LEFT, or takes it out; F6 does the same at RIGHT.".to_owned(),
-            format!("Then type a label and press Enter: {labels}"),
+            "Demo: F5 puts a virtual board into the left site or takes it out, F6 right.".to_owned(),
+            format!("Then type a label and Enter: {labels}"),
         ]
     }
 

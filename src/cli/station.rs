@@ -64,7 +64,7 @@ impl Arguments {
         let orders: Vec<PathBuf> = self.order.clone().into_iter().collect();
         if self.recipe.is_none() && orders.is_empty() {
             let next = "Name what is built: --recipe FILE.";
-            return Err(Fault::new(Party::Operator, "no product was named", next).exit(Exit::Usage).code("C-104"));
+            return Err(Fault::new(Party::Operator, "no product was named", next).exit(Exit::Usage).code("C-101"));
         }
         let (bench, lot) = check::both(Some(&self.station), self.recipe.as_deref(), &orders)
             .map_err(|problems| fault::all_at_once(&problems))?;
