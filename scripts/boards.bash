@@ -9,7 +9,9 @@ scratch=$(mktemp -d)
 served=()
 clear_up() {
     local pid
+    # Their sockets stay until they are gone: a server wakes up by calling itself.
     for pid in "${served[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${served[@]}"; do wait "$pid" 2>/dev/null || true; done
     rm -rf "$scratch"
 }
 trap clear_up EXIT
@@ -40,6 +42,7 @@ build_rootstamp() {
 serve() {
     local dir=$scratch/$1 log=$scratch/$1.log wait
     shift
+    : >"$log"
     "$rootstamp" boards --chip nRF52840 --sites 1 --insert --json --dir "$dir" "$@" >"$log" 2>&1 &
     served+=($!)
     for ((wait = 0; wait < 100; wait++)); do
