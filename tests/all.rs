@@ -8,6 +8,7 @@ mod inspect;
 mod keys;
 mod ledger;
 mod line;
+mod real_firmware;
 mod recipe;
 mod records;
 mod screens;

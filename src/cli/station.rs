@@ -34,7 +34,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     rootstamp station --station stations/demo.toml --recipe templates/products/gw3.toml\n  \
-    rootstamp station --station line-a.toml --recipe gw3.toml --headless --json --scan GW3-0000001K@left\n\n\
+    rootstamp station --station line-a.toml --recipe gw3.toml --headless --json --scan GW3-0000001R@left\n\n\
     Exit codes: 0 all passed, 2 configuration or a refused scan, 10 failed, 11 done already, 12 closed and not ours,\n\
     13 held, 20 no probe, 21 no answer, 22 wrong chip, 30 not recorded, 31 records tampered with, 32 records in use,\n\
     40 key refused, 130 interrupted. If the terminal looks wrong after a kill -9, type `reset`.")]
