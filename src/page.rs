@@ -96,6 +96,8 @@ impl Words {
 pub struct Page<'a> {
     name: Arc<str>,
     text: &'a str,
+    /// Offset of the first byte of every line.
+    lines: Vec<usize>,
     /// Lines that are no TOML. Whatever a broken line held is unknown, so nothing else is said about it.
     torn: Vec<usize>,
     problems: RefCell<Vec<Problem>>,
@@ -110,7 +112,8 @@ pub fn read<T>(file: &Read, words: Words, walk: impl FnOnce(&Table<'_>) -> T) ->
         Err(problem) => return (None, vec![problem]),
     };
     let (tree, errors) = DeTable::parse_recoverable(text);
-    let mut page = Page { name: file.name().into(), text, torn: Vec::new(), problems: RefCell::default() };
+    let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    let mut page = Page { name: file.name().into(), text, lines, torn: Vec::new(), problems: RefCell::default() };
     page.note_syntax(&errors);
     let walked = walk(&Table::open(&page, page.place(0), tree.get_ref(), words));
     (Some(walked), in_order(page.problems.into_inner()))
@@ -139,9 +142,9 @@ impl Page<'_> {
     }
 
     fn place(&self, at: usize) -> Place {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|&character| character != '\n').count() + 1;
+        let line = self.lines.partition_point(|start| *start <= at);
+        let start = line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default();
+        let column = self.text.get(start..at).map_or(1, |before| before.chars().count() + 1);
         Place { file: Arc::clone(&self.name), line, column }
     }
 
@@ -184,14 +187,23 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// A key that was only mistyped is told once, as unknown.
     fn note_missing(&self) {
-        if !self.page.torn.is_empty() {
-            return;
-        }
-        for key in self.words.required {
-            if !self.tree.contains_key(*key) {
-                self.note(self.place.problem(format!("{} needs `{key}`", self.words.table)));
-            }
+        let mistyped: Vec<&str> = self.tree.keys().filter_map(|key| self.meant(key.get_ref())).collect();
+        let missing = self.words.required.iter().filter(|key| !mistyped.contains(key));
+        missing.for_each(|key| self.needs(key));
+    }
+
+    /// The key that an unknown one probably is.
+    fn meant(&self, key: &str) -> Option<&'static str> {
+        let known: Vec<&'static str> = self.words.known().collect();
+        if known.contains(&key) { None } else { nearest(key, &known) }
+    }
+
+    /// Notes that this key is missing, if it is. In a file with broken lines nobody knows.
+    pub fn needs(&self, key: &str) {
+        if self.page.torn.is_empty() && !self.tree.contains_key(key) {
+            self.note(self.place.problem(format!("{} needs `{key}`", self.words.table)));
         }
     }
 
@@ -243,13 +255,11 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn digest(&self, key: &str) -> Option<Placed<Digest>> {
         let text = self.text(key)?;
-        match text.value.parse::<Digest>() {
-            Ok(digest) => Some(text.with(digest)),
-            Err(BadDigest) => {
-                self.note(text.problem(format!("`{key}`: {BadDigest}, this has {}", text.value.chars().count())));
-                None
-            }
+        if let Ok(digest) = text.value.parse::<Digest>() {
+            return Some(text.with(digest));
         }
+        self.note(text.problem(format!("`{key}`: {BadDigest}, this has {}", text.value.chars().count())));
+        None
     }
 
     /// One of these words.
@@ -298,11 +308,10 @@ impl<'a> Table<'a> {
         let mut tables = BTreeMap::new();
         for (name, value) in all.value {
             let place = self.page.place(name.span().start);
-            match value.get_ref().as_table() {
-                Some(tree) => {
-                    tables.insert(name.get_ref().to_string(), Table::open(self.page, place, tree, words));
-                }
-                None => self.note(place.problem(format!("`{key}.{}` must be a table", name.get_ref()))),
+            if let Some(tree) = value.get_ref().as_table() {
+                tables.insert(name.get_ref().to_string(), Table::open(self.page, place, tree, words));
+            } else {
+                self.note(place.problem(format!("`{key}.{}` must be a table", printable(name.get_ref()))));
             }
         }
         tables
@@ -369,6 +378,9 @@ pub fn choice(word: &str, known: &[&str]) -> String {
 #[must_use]
 pub fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
     let allowed = word.chars().count().clamp(3, 9) / 3 + 1;
+    if let Some(longer) = known.iter().find(|known| word.len() > 2 && known.starts_with(word)) {
+        return Some(longer);
+    }
     let near = |known: &&'w str| (distance(word, known), *known);
     known.iter().map(near).min().filter(|(changes, _)| *changes <= allowed).map(|(_, known)| known)
 }
@@ -396,6 +408,24 @@ pub fn printable(text: &str) -> String {
     text.chars().take(40).map(|character| if character.is_control() { '\u{FFFD}' } else { character }).collect()
 }
 
+/// Compares a JSON Schema with the tables of words that the reader goes by.
+#[cfg(test)]
+pub(crate) fn schema_agrees(schema: &serde_json::Value, tables: &[(&str, Words)]) {
+    use std::collections::BTreeSet;
+    for (name, words) in tables {
+        let table = schema["$defs"].get(name).unwrap_or(schema);
+        let listed = |value: &serde_json::Value| -> BTreeSet<String> {
+            value.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+        };
+        let keys: BTreeSet<String> = table["properties"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, words.known().map(str::to_owned).collect(), "{name}");
+        assert_eq!(listed(&table["required"]), words.required.iter().map(ToString::to_string).collect(), "{name}");
+        assert_eq!(table["additionalProperties"], false, "{name}");
+    }
+    let objects = schema["$defs"].as_object().into_iter().flatten().filter(|(_, table)| table["type"] == "object");
+    assert_eq!(objects.count() + 1, tables.len(), "a table of the schema that the reader does not know");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -421,7 +451,6 @@ mod tests {
         assert_eq!(
             found,
             [
-                "a.toml:1:1: the file needs `name`",
                 "a.toml:1:10: `schema` must be a whole number from 0 to 4294967295, this is a whole number, perhaps out of range",
                 "a.toml:2:1: `nmae` is not known in the file; did you mean `name`? (one of: schema, name, flag, list, inner)",
                 "a.toml:3:8: `flag` must be true or false, this is a whole number, perhaps out of range",

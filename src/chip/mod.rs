@@ -12,6 +12,7 @@ use crate::{
     fault::{Exit, Fault, Party},
     ident::DeviceId,
     link::{Broke, Burn, Guarded, Peek, Place, Poke, Why},
+    recipe,
 };
 
 pub mod nrf52;
@@ -207,27 +208,6 @@ impl fmt::Display for Reset {
     }
 }
 
-/// The electrical set-up words a recipe may ask for, as this family writes them.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Setting {
-    /// Output voltage of the first regulator stage, in tenths of a volt.
-    Regout0 {
-        /// Tenths of a volt.
-        decivolts: u8,
-    },
-    /// The pin that resets the chip.
-    PinReset {
-        /// Port.
-        port: u8,
-        /// Pin of the port.
-        pin: u8,
-    },
-    /// The NFC antenna's pins are ordinary ones.
-    NfcPinsAsGpio,
-    /// The NFC antenna's pins carry an antenna; also the erased state.
-    NfcPinsAsAntenna,
-}
-
 /// How far a long action is: bytes done, bytes in all.
 pub type Told<'a> = &'a mut dyn FnMut(u64, u64);
 
@@ -255,7 +235,7 @@ pub trait Family: Sync {
     ///
     /// # Errors
     /// What this chip has instead.
-    fn setting(&self, setting: &Setting) -> Result<Vec<Word>, String>;
+    fn setting(&self, setting: &recipe::Word) -> Result<Vec<Word>, String>;
 
     /// Every electrical set-up word there is: ERASEALL wipes them all, and what a recipe does not say is reported.
     fn electrical(&self) -> &'static [&'static str];

@@ -6,10 +6,11 @@
 use std::ops::Range;
 
 use crate::{
-    chip::{Family, Identity, Look, Memory, Port, Reset, Setting, Told, Word, ambiguous, memory, unanswered},
+    chip::{Family, Identity, Look, Memory, Port, Reset, Told, Word, ambiguous, memory, unanswered},
     fault::{Exit, Fault, Party},
     ident::DeviceId,
     link::{Broke, Burn, Guarded, Op, Peek, Place, Poke, Why},
+    recipe::{self, NfcPins, Pin, Volts},
 };
 
 mod loader;
@@ -91,6 +92,10 @@ const ERASEALL_MS: u32 = 15_000;
 /// How often ERASEALL is repeated while the port stays closed. An engineering choice; [PS-52840] says repeat.
 const ERASEALL_TRIES: u32 = 3;
 
+/// Words written between two feeds of a watchdog: 8 x 41 us is less than the shortest one, 15 ticks of 32768 Hz.
+/// [PS-52840, WDT.CRV]
+const FED_WORDS: usize = 8;
+
 /// Words of the buffer read back at once: 16 KiB.
 const READ_CHUNK: u32 = 4096;
 
@@ -129,12 +134,13 @@ impl Family for Nrf52840 {
         &[(CUSTOMER, 32)]
     }
 
-    fn setting(&self, setting: &Setting) -> Result<Vec<Word>, String> {
+    fn setting(&self, setting: &recipe::Word) -> Result<Vec<Word>, String> {
         match *setting {
-            Setting::Regout0 { decivolts } => regout0(decivolts).map(|word| vec![word]),
-            Setting::PinReset { port, pin } => pin_reset(port, pin),
-            Setting::NfcPinsAsGpio => Ok(vec![whole("uicr.nfcpins", UICR_NFCPINS, 0xFFFF_FFFE)]), // [SVD PROTECT = 0]
-            Setting::NfcPinsAsAntenna => Ok(vec![whole("uicr.nfcpins", UICR_NFCPINS, u32::MAX)]),
+            recipe::Word::Regout0(volts) => Ok(vec![regout0(volts)]),
+            recipe::Word::PselReset(pin) => pin_reset(pin),
+            // UICR.NFCPINS.PROTECT is bit 0, 0 = ordinary pins. [SVD UICR.NFCPINS]
+            recipe::Word::NfcPins(NfcPins::Gpio) => Ok(vec![whole("uicr.nfcpins", UICR_NFCPINS, !1)]),
+            recipe::Word::NfcPins(NfcPins::Nfc) => Ok(vec![whole("uicr.nfcpins", UICR_NFCPINS, u32::MAX)]),
         }
     }
 
@@ -246,14 +252,16 @@ impl Family for Nrf52840 {
     fn burn_words(&self, burn: &mut dyn Burn, words: &[Word]) -> Result<(), Fault> {
         run(burn, loader::halt())?;
         let missing = unwritten(burn, words)?;
-        burn.burn(config(1)).map_err(|broke| unanswered(&broke))?;
-        for word in missing {
+        let mut ops = config(1);
+        for (index, word) in missing.iter().enumerate() {
+            if index % FED_WORDS == 0 {
+                ops.push(feed());
+            }
             // The compare comes from the golden state later; a word is written once and never again, whatever it reads.
-            let write = Op::Write { to: memory(word.at), words: vec![word.value] };
-            burn.burn(vec![feed(), write, ready()]).map_err(|broke| unanswered(&broke))?;
+            ops.extend([Op::Write { to: memory(word.at), words: vec![word.value] }, ready()]);
         }
-        burn.burn(config(0)).map_err(|broke| unanswered(&broke))?;
-        Ok(())
+        ops.extend(config(0));
+        burn.burn(ops).map(drop).map_err(|broke| unanswered(&broke))
     }
 
     fn reset(&self, poke: &mut dyn Poke, how: Reset) -> Result<(), Broke> {
@@ -296,16 +304,20 @@ fn whole(name: &str, at: u32, value: u32) -> Word {
     Word { name: name.to_owned(), at, value, mask: u32::MAX }
 }
 
-fn regout0(decivolts: u8) -> Result<Word, String> {
-    // UICR.REGOUT0.VOUT. [SVD UICR.REGOUT0: 1V8 = 0 … 3V3 = 5]
-    const VOLTAGES: [u8; 6] = [18, 21, 24, 27, 30, 33];
-    let Some(code) = (0..).zip(VOLTAGES).find_map(|(code, volts)| (volts == decivolts).then_some(code)) else {
-        return Err("REGOUT0 of the nRF52840 is one of 1.8V, 2.1V, 2.4V, 2.7V, 3.0V, 3.3V".to_owned());
+fn regout0(volts: Volts) -> Word {
+    // UICR.REGOUT0.VOUT is bits 2:0. [SVD UICR.REGOUT0]
+    let code = match volts {
+        Volts::V1_8 => 0,
+        Volts::V2_1 => 1,
+        Volts::V2_4 => 2,
+        Volts::V2_7 => 3,
+        Volts::V3_0 => 4,
+        Volts::V3_3 => 5,
     };
-    Ok(whole("uicr.regout0", UICR_REGOUT0, 0xFFFF_FFF8 | code)) // [SVD UICR.REGOUT0, VOUT is bits 2:0]
+    whole("uicr.regout0", UICR_REGOUT0, !7 | code)
 }
 
-fn pin_reset(port: u8, pin: u8) -> Result<Vec<Word>, String> {
+fn pin_reset(Pin { port, pin }: Pin) -> Result<Vec<Word>, String> {
     // Port 0 has 32 pins, port 1 has 16. [PS-52840, pin assignments]
     if !(port == 0 && pin < 32 || port == 1 && pin < 16) {
         return Err("pins of the nRF52840 are P0.00 to P0.31 and P1.00 to P1.15".to_owned());

@@ -1,15 +1,161 @@
-//! `rootstamp check`
+//! `rootstamp check`: every problem at once, nothing touched.
 
-use std::io::Write;
+use std::{io::Write, path::PathBuf};
 
-use crate::fault::{Exit, Fault, Party};
+use serde::Serialize;
 
-/// Every problem of a recipe and a station at once; nothing is touched.
+use crate::{
+    cli::say,
+    fault::{self, Exit, Fault, Party, Problem},
+    ident::Mode,
+    plan::{self, Lot},
+    recipe,
+    station::{self, Station},
+};
+
+/// Every problem of a recipe and a station at once; nothing is opened, touched or changed.
+///
+/// Tests what the files say, never what a device is.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
+#[command(after_help = "Examples:\n  \
+    rootstamp check --recipe templates/products/gw3.toml\n  \
+    rootstamp check --station stations/demo.toml --recipe templates/products/gw3.toml --json\n\n\
+    Exit codes: 0 whole, 2 problems, 40 a key was refused.")]
+pub(super) struct Arguments {
+    /// The bench.
+    #[arg(long, value_name = "FILE")]
+    station: Option<PathBuf>,
+    /// The product.
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+    /// Work orders; they come with a later release.
+    #[arg(long, value_name = "FILE")]
+    order: Vec<PathBuf>,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    schema_version: u32,
+    whole: bool,
+    problems: Vec<Problem>,
+    remarks: Vec<String>,
+    recipe: Option<String>,
+    golden: Option<String>,
+}
 
 impl Arguments {
-    pub(super) fn run(self, _out: &mut dyn Write) -> Result<Exit, Fault> {
-        Err(Fault::new(Party::Maintainers, "not built yet", "Wait for it."))
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<Exit, Fault> {
+        if self.station.is_none() && self.recipe.is_none() && self.order.is_empty() {
+            let next = "Name at least one file: --station FILE, --recipe FILE.";
+            return Err(Fault::new(Party::Engineering, "there is nothing to check", next)
+                .exit(Exit::Usage)
+                .code("C-101"));
+        }
+        let checked = both(self.station.as_deref(), self.recipe.as_deref(), &self.order);
+        if self.json {
+            report(&checked, out)?;
+        }
+        match checked {
+            Ok(lot) if !self.json => words(lot.1.as_ref(), out),
+            Ok(_) => Ok(Exit::Pass),
+            Err(problems) => Err(fault::all_at_once(&problems)),
+        }
     }
+}
+
+type Checked = (Option<Station>, Option<Lot>);
+
+/// Reads a station and a recipe together, so that one run tells everything that is wrong with both.
+pub(super) fn both(
+    station: Option<&std::path::Path>,
+    recipe: Option<&std::path::Path>,
+    orders: &[PathBuf],
+) -> Result<Checked, Vec<Problem>> {
+    let mut problems: Vec<Problem> = orders.iter().map(|order| no_orders(order)).collect();
+    let bench = station.map(station::read).transpose().map_err(|more| problems.extend(more)).unwrap_or_default();
+    if let Some(bench) = &bench {
+        problems.extend(station::allowed(bench).err());
+    }
+    let mode = bench.as_ref().map(|bench| bench.mode.value);
+    let lot = recipe.map(|path| recipe::read(path, mode).and_then(plan::lot)).transpose();
+    let lot = lot.map_err(|more| problems.extend(more)).unwrap_or_default();
+    if let (Some(bench), Some(lot)) = (&bench, &lot) {
+        problems.extend(fit(bench, lot));
+    }
+    if problems.is_empty() { Ok((bench, lot)) } else { Err(problems) }
+}
+
+fn no_orders(order: &std::path::Path) -> Problem {
+    let what = "work orders come with a later release; leave --order out, and use mode training or engineering";
+    Problem::new(order.display().to_string(), what)
+}
+
+/// What the recipe asks of the bench.
+fn fit(bench: &Station, lot: &Lot) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for site in &bench.sites {
+        let made_here = matches!(site.probe.value, station::Probe::Virtual(_));
+        if lot.golden.boot.is_some() && site.uart.is_none() && !made_here {
+            let what = format!(
+                "site {}: {} asks for a boot seen on the console, and this site has none; add uart = \"…\"",
+                site.name, lot.product.code
+            );
+            problems.push(site.probe.problem(what));
+        }
+        if let station::Probe::Virtual(chip) = &site.probe.value
+            && chip != lot.family.name()
+        {
+            let what =
+                format!("site {}: the recipe builds on {}, this board is a {chip}", site.name, lot.family.name());
+            problems.push(site.probe.problem(what));
+        }
+        if made_here && bench.mode.value != Mode::Training {
+            let what = format!("site {}: a virtual board may only be used in mode training", site.name);
+            problems.push(site.probe.problem(what));
+        }
+    }
+    problems
+}
+
+fn report(checked: &Result<Checked, Vec<Problem>>, out: &mut dyn Write) -> Result<(), Fault> {
+    let lot = checked.as_ref().ok().and_then(|(_, lot)| lot.as_ref());
+    let report = Report {
+        schema_version: 1,
+        whole: checked.is_ok(),
+        problems: checked.as_ref().err().cloned().unwrap_or_default(),
+        remarks: lot.map(remarks).unwrap_or_default(),
+        recipe: lot.map(|lot| lot.product.digest.to_string()),
+        golden: lot.map(|lot| lot.golden.digest.to_string()),
+    };
+    say(out, &serde_json::to_string(&report).unwrap_or_default())
+}
+
+/// What a person should know although nothing is wrong.
+pub(super) fn remarks(lot: &Lot) -> Vec<String> {
+    let mut remarks = lot.product.remarks.clone();
+    for name in &lot.unsaid {
+        remarks.push(format!("[uicr] does not say {name}: ERASEALL leaves it erased"));
+    }
+    for reader in lot.golden.readers.iter().filter(|reader| reader.read_by == "nobody") {
+        remarks.push(format!("nobody reads {}: it is recorded, and protects nothing", reader.stamp));
+    }
+    remarks
+}
+
+fn words(lot: Option<&Lot>, out: &mut dyn Write) -> Result<Exit, Fault> {
+    if let Some(lot) = lot {
+        let product = &lot.product;
+        say(
+            out,
+            &format!("{} {}  recipe {}  sha256:{}", product.code, product.title, product.symbols, product.digest),
+        )?;
+        for remark in remarks(lot) {
+            say(out, &format!("note: {remark}"))?;
+        }
+    }
+    say(out, "whole: no problem was found")?;
+    Ok(Exit::Pass)
 }

@@ -96,7 +96,10 @@ impl Entries<'_> {
         let mut last = None;
         while let Some(row) = rows.next()? {
             let seq: i64 = row.get(0)?;
-            page.push(Entry::from_row(row).map_err(|what| Broken { entry: u64::try_from(seq).ok(), what }));
+            page.push(
+                Entry::from_row(row)
+                    .map_err(|what| Broken { entry: u64::try_from(seq).ok().filter(|seq| *seq > 0), what }),
+            );
             last = Some(seq);
         }
         Ok(last)

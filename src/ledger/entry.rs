@@ -159,7 +159,7 @@ impl Entry {
 
     /// From [`COLUMNS`]. Everything is checked again here, because a tampered file keeps none of its own constraints.
     pub(super) fn from_row(row: &Row<'_>) -> Result<Self, String> {
-        let seq = number(row, "seq")?;
+        let seq = number(row, "seq").ok().filter(|seq| *seq > 0).ok_or("it stands before the first entry")?;
         Ok(Self {
             seq,
             kind: parsed(row, "kind")?,
@@ -247,8 +247,8 @@ fn required<T: FromSql>(row: &Row<'_>, column: &str) -> Result<T, String> {
 
 fn text(row: &Row<'_>, column: &str) -> Result<String, String> {
     let text: String = required(row, column)?;
-    if text.is_empty() || text.contains('\n') {
-        return Err(format!("its {column} is empty or has a line break"));
+    if text.contains('\n') {
+        return Err(format!("its {column} has a line break"));
     }
     Ok(text)
 }

@@ -116,6 +116,8 @@ pub enum Ending {
     Retry,
     /// Its state cannot be proven; a person decides.
     Hold,
+    /// The board was not begun and not touched; where the unit stands does not change.
+    Refused,
 }
 
 /// The run ended without a PASS.

@@ -11,7 +11,7 @@ pub(super) fn ours(what: &str) -> Fault {
         format!("the ledger was handed {what}"),
         "Set the unit aside and report this with the code: it is a mistake in rootstamp.",
     )
-    .code("L-101")
+    .code("X-110")
 }
 
 pub(super) fn no_ledger(dir: &str) -> Fault {

@@ -8,7 +8,7 @@
 //! A second, independently synced journal belongs between [`Ledger::append`]'s hash and its commit; it comes with its
 //! own issue. Until then a store that lost its newest entries looks like a shorter whole one.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, backup::Backup};
 
@@ -62,6 +62,11 @@ pub struct Opening {
 /// fn two(one: Durable<Opened>) -> (Durable<Opened>, Durable<Opened>) {
 ///     (one.clone(), one)
 /// }
+/// ```
+///
+/// ```compile_fail
+/// use rootstamp::{ident::Digest, ledger::Durable};
+/// let made_up = Durable { fact: (), seq: 1, hash: Digest([0; 32]) };
 /// ```
 #[derive(Debug)]
 pub struct Durable<F> {
@@ -157,9 +162,9 @@ impl Ledger {
     /// # Errors
     /// A [`Fault`] if memory does not suffice.
     pub fn copy(&self) -> Result<Self, Fault> {
-        let mut conn = store::in_memory()?;
+        let mut conn = store::empty()?;
         Backup::new(&self.records.conn, &mut conn)
-            .and_then(|backup| backup.run_to_completion(i32::MAX, std::time::Duration::ZERO, None))
+            .and_then(|backup| backup.run_to_completion(i32::MAX, Duration::ZERO, None))
             .map_err(|error| fault::unreadable(&error))?;
         Ok(Self {
             records: Records { conn, _lock: None },
@@ -175,7 +180,7 @@ impl Ledger {
     /// Keeps a fact: when this returns, a power cut can no longer take it away.
     ///
     /// # Errors
-    /// A rule of the records forbids it (L-101, L-107, L-108, L-111, L-113), or it could not be written (L-130).
+    /// A rule of the records forbids it (L-107, L-108, L-111, L-113, X-110), or it could not be written (L-130).
     /// Nothing is half-recorded: the next call finds the chain as it was.
     pub fn keep<F: Fact>(&mut self, fact: F) -> Result<Durable<F>, Fault> {
         let body = entry::canonical(&fact)?;
@@ -315,7 +320,12 @@ impl Ledger {
     /// Empties the write-ahead log into the file. The entry is durable either way; a reader in the way is no fault,
     /// a disk that fails is one, for the entry after this.
     fn settle(&mut self) {
-        let settled = self.records.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let conn = &self.records.conn;
+        // Without patience: a reader would otherwise hold up the line for as long as the busy timeout.
+        let settled = conn
+            .busy_timeout(Duration::ZERO)
+            .and_then(|()| conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))
+            .and_then(|()| conn.busy_timeout(store::PATIENCE));
         if let Err(error) = settled {
             self.ail(&error);
         }
@@ -379,6 +389,17 @@ impl Records {
         let sql = "SELECT bytes FROM goldens WHERE digest = ?1";
         let bytes = self.conn.query_row(sql, [digest.0], |row| row.get(0)).optional();
         bytes.map_err(|error| fault::unreadable(&error))
+    }
+
+    /// Looks several times at one and the same moment, while a station goes on writing.
+    ///
+    /// # Errors
+    /// The store cannot be read, and whatever `look` answers.
+    pub fn at_one_moment<T>(&self, look: impl FnOnce(&Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        let moment = self.conn.unchecked_transaction().map_err(|error| fault::unreadable(&error))?;
+        let seen = look(self)?;
+        moment.finish().map_err(|error| fault::unreadable(&error))?;
+        Ok(seen)
     }
 
     /// How a run was opened: product, recipe, golden state, key.

@@ -25,10 +25,12 @@ pub enum Standing {
         run: RunId,
         /// The only device it may ever be bound to, once one was.
         device: Option<DeviceId>,
-        /// Lock words may have been written in that run.
+        /// Lock words may stand on the device: they were to be written, and no erase is known since.
         locked_intent: bool,
         /// Runs so far.
         attempts: u64,
+        /// A person released it since the last run: whatever the board says, it may be done anew.
+        released: bool,
     },
     /// A device proved it.
     Passed {
@@ -118,6 +120,7 @@ pub(super) struct Story {
     pub(super) device: Option<DeviceId>,
     pub(super) stage: Stage,
     locked_intent: bool,
+    released: bool,
     pub(super) attempts: u64,
     /// How the last run ended, if its end was recorded and was no PASS.
     pub(super) stopped: Option<facts::Ending>,
@@ -138,6 +141,8 @@ impl Story {
             Kind::Bound => {
                 self.device = entry.device;
                 self.stage = Stage::Bound;
+                // Only now is the erase known to have happened.
+                self.locked_intent = false;
             }
             Kind::StampIntent => self.stage = Stage::Stamped,
             Kind::Verified => {
@@ -159,17 +164,21 @@ impl Story {
         self.run = Some(run);
         self.stage = Stage::Opened;
         self.state = State::Open;
-        self.locked_intent = false;
+        self.released = false;
         self.stopped = None;
         self.attempts += 1;
     }
 
+    /// Ends the run it names. A refused second scan of a unit names none, and must not end the run that is under way.
     fn stop(&mut self, entry: &Entry) {
-        self.stage = Stage::Over;
         let stopped = facts::read::<facts::Stopped>(&entry.body);
-        self.stopped = stopped.as_ref().map(|stopped| stopped.verdict);
-        match self.stopped {
-            Some(facts::Ending::Fail | facts::Ending::Retry) => {}
+        let verdict = stopped.as_ref().map(|stopped| stopped.verdict);
+        if entry.run == self.run {
+            self.stage = Stage::Over;
+            self.stopped = verdict;
+        }
+        match verdict {
+            Some(facts::Ending::Fail | facts::Ending::Retry | facts::Ending::Refused) => {}
             // A stop that cannot be read is no reason to go on with the unit.
             Some(facts::Ending::Hold) | None => self.hold(stopped.map(|stopped| stopped.fault.what)),
         }
@@ -188,7 +197,10 @@ impl Story {
     fn dispose(&mut self, entry: &Entry) {
         self.stage = Stage::Over;
         match facts::read::<facts::Disposed>(&entry.body).map(|disposed| disposed.disposition) {
-            Some(Disposition::Release) if self.run.is_some() => self.state = State::Open,
+            Some(Disposition::Release) if self.run.is_some() => {
+                self.state = State::Open;
+                self.released = true;
+            }
             Some(Disposition::Release) => self.state = State::Free,
             Some(Disposition::Void) => self.state = State::Void,
             Some(Disposition::Scrap) => self.state = State::Scrapped,
@@ -197,10 +209,10 @@ impl Story {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        let Self { run, device, locked_intent, attempts, .. } = *self;
+        let Self { run, device, locked_intent, attempts, released, .. } = *self;
         match (&self.state, run) {
             (State::Free, _) | (State::Open | State::Passed(_), None) => Standing::Free,
-            (State::Open, Some(run)) => Standing::Open { run, device, locked_intent, attempts },
+            (State::Open, Some(run)) => Standing::Open { run, device, locked_intent, attempts, released },
             (State::Passed(seq), Some(run)) => match device {
                 Some(device) => Standing::Passed { run, device, seq: *seq },
                 None => Standing::Held { run: Some(run), device, why: "its PASS names no device".to_owned() },
@@ -287,13 +299,13 @@ impl Asked<'_> {
             ));
         }
         match &self.before.device {
-            DeviceStanding::BoundTo { serial: other, .. } if other != serial => Err(fault::duplicate(
-                format!("device {seen} already belongs to {other}"),
-                "Set the board aside with both labels: a supervisor decides what it is.",
-            )),
             DeviceStanding::BoundTo { scrapped: true, .. } => Err(fault::duplicate(
                 format!("device {seen} was scrapped"),
                 "Put the board where scrap goes; it is never used again.",
+            )),
+            DeviceStanding::BoundTo { serial: other, .. } if other != serial => Err(fault::duplicate(
+                format!("device {seen} already belongs to {other}"),
+                "Set the board aside with both labels: a supervisor decides what it is.",
             )),
             DeviceStanding::BoundTo { .. } | DeviceStanding::Unknown => Ok(()),
         }

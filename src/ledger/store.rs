@@ -29,6 +29,9 @@ pub(super) const FILE: &str = "ledger.sqlite";
 /// Held exclusively by the one process that writes.
 const LOCK: &str = "station.lock";
 
+/// How long a connection waits for another one; the same as `busy_timeout` in [`WRITING`].
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
 /// A setting, what it is set to, and what it must say afterwards.
 pub(super) type Setting = (&'static str, &'static str, &'static str);
 
@@ -103,12 +106,18 @@ pub(super) fn open(path: &Path) -> Result<Connection, Fault> {
 
 /// A store that lives as long as its connection.
 pub(super) fn in_memory() -> Result<Connection, Fault> {
+    let mut conn = empty()?;
+    migrate(&mut conn)?;
+    Ok(conn)
+}
+
+/// The place for one, still without a schema.
+pub(super) fn empty() -> Result<Connection, Fault> {
     recent_enough(rusqlite::version_number())?;
-    let mut conn = Connection::open_in_memory().map_err(|error| fault::unreadable(&error))?;
+    let conn = Connection::open_in_memory().map_err(|error| fault::unreadable(&error))?;
     let settings: Vec<Setting> = WRITING.iter().copied().filter(|(name, ..)| *name != "journal_mode").collect();
     set(&conn, &settings)?;
     harden(&conn)?;
-    migrate(&mut conn)?;
     Ok(conn)
 }
 
@@ -192,7 +201,7 @@ fn migrations_recorded(conn: &Connection) -> Result<(), String> {
     Ok(())
 }
 
-fn recent_enough(number: i32) -> Result<(), Fault> {
+pub(super) fn recent_enough(number: i32) -> Result<(), Fault> {
     if number < SQLITE_AT_LEAST {
         return Err(fault::settings("sqlite", &SQLITE_AT_LEAST.to_string(), &number.to_string()));
     }
@@ -237,7 +246,7 @@ fn migrate(conn: &mut Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-fn apply(conn: &mut Connection, version: i64, sql: &str) -> Result<(), rusqlite::Error> {
+pub(super) fn apply(conn: &mut Connection, version: i64, sql: &str) -> Result<(), rusqlite::Error> {
     let change = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     change.execute_batch(sql)?;
     let digest = Digest::of(sql.as_bytes());

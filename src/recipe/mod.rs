@@ -1,1 +1,234 @@
-//! A product as written, then as meant: all problems at once, with line and column.
+//! What a finished unit must be: a product file as written, then as meant, with every file it names read once.
+//!
+//! A [`Product`] exists only if nothing was wrong with the recipe, its keys and its images. Whether the chip has the
+//! words and the memory it asks for is the chip's to say (`plan`), at the [`Place`] that comes along.
+
+use std::{collections::BTreeMap, path::Path};
+
+use crate::{
+    fault::Problem,
+    file::Read,
+    ident::{Digest, Mode},
+    image::{self, mcuboot},
+    keys::PublicKey,
+};
+
+mod meant;
+mod serial;
+mod shelf;
+mod symbols;
+mod written;
+
+pub use crate::page::{Place, Placed};
+pub use serial::{BadPattern, Check, SerialRule, WrongSerial};
+pub use shelf::{Carried, Disk, STAND_INS, Shelf};
+pub use symbols::symbols;
+pub use written::{Arrives, Form, Inside, Is, NfcPins, Pin, ReadBy, Ships, Volts};
+
+/// The largest recipe that is looked at, in bytes.
+pub const FILE_LIMIT: u64 = 1 << 20;
+
+/// A product as meant.
+#[derive(Clone, Debug)]
+pub struct Product {
+    /// Short code, as on the label.
+    pub code: String,
+    /// Name for people.
+    pub title: String,
+    /// Of the recipe with everything it pins.
+    pub digest: Digest,
+    /// The digest as four symbols for the travel card.
+    pub symbols: String,
+    /// The chip, as the recipe calls it.
+    pub chip: Placed<String>,
+    /// Which silicon will do.
+    pub silicon: Silicon,
+    /// In which state boards come.
+    pub arrives: Arrives,
+    /// How a serial number looks.
+    pub serial: SerialRule,
+    /// Public keys by name.
+    pub keys: BTreeMap<String, PublicKey>,
+    /// What is flashed, in the order of the recipe; no two touch the same address.
+    pub images: Vec<Image>,
+    /// Settings in UICR.
+    pub uicr: Vec<Setting>,
+    /// Where the root of trust goes.
+    pub key_hash: Option<KeyHash>,
+    /// The rollback counter.
+    pub counter: Option<Counter>,
+    /// The serial number on the chip.
+    pub serial_stamp: Option<SerialStamp>,
+    /// What is locked.
+    pub lock: Lock,
+    /// What the board says when it boots.
+    pub boot: Option<Boot>,
+    /// What a person should know and may accept, as a setting the recipe leaves erased. One sentence each.
+    pub remarks: Vec<String>,
+    /// The recipe itself, as it was read.
+    pub source: Read,
+}
+
+/// Which silicon will do.
+#[derive(Clone, Debug)]
+pub struct Silicon {
+    /// Lowest build code, as `Fxx`.
+    pub at_least: Option<Placed<String>>,
+    /// How a virgin part's debug port arrives.
+    pub ships: Ships,
+}
+
+/// An image, read, pinned and checked.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Name in messages and records.
+    pub name: String,
+    /// As written in the recipe.
+    pub file: String,
+    /// SHA-256 of the file.
+    pub digest: Digest,
+    /// What it proved to be.
+    pub is: Is,
+    /// Its bytes: what was checked is what is flashed.
+    pub map: image::Map,
+    /// Names of the keys a bootloader trusts.
+    pub trusts: Vec<String>,
+    /// Name of the key that signed it.
+    pub signed: Option<String>,
+    /// How a bootloader knows its key.
+    pub inside: Option<Inside>,
+    /// An MCUboot image, taken apart and verified with `signed`.
+    pub about: Option<mcuboot::Image>,
+    /// Where the recipe speaks of it.
+    pub place: Place,
+}
+
+/// One setting in UICR.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Setting {
+    /// Which, and what it should be.
+    pub word: Word,
+    /// Where the recipe says so.
+    pub place: Place,
+}
+
+/// A setting in UICR; the chip knows its address and bits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Word {
+    /// Output voltage of the first regulator stage.
+    Regout0(Volts),
+    /// The pin that resets the chip.
+    PselReset(Pin),
+    /// What the NFC pins are.
+    NfcPins(NfcPins),
+}
+
+/// A word of a named area; the chip knows where that is, if it has it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Spot {
+    /// As `uicr.customer`.
+    pub area: String,
+    /// Counted from 0, in words.
+    pub index: u32,
+    /// Where the recipe says so.
+    pub place: Place,
+}
+
+/// Where the root of trust goes: eight words.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyHash {
+    /// Name of the key.
+    pub key: String,
+    /// What is hashed, and how.
+    pub form: Form,
+    /// First word.
+    pub at: Spot,
+    /// Who reads it.
+    pub read_by: ReadBy,
+}
+
+/// The rollback counter: one word per slot, empty is all ones, value v is stored as !v.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Counter {
+    /// First word.
+    pub at: Spot,
+    /// Number of words.
+    pub slots: u32,
+    /// Value the board leaves the line with; 0 leaves every slot empty.
+    pub initial: u32,
+    /// Who reads it.
+    pub read_by: ReadBy,
+}
+
+/// The serial number on the chip: ASCII, little-endian words, padded with FF.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SerialStamp {
+    /// First word.
+    pub at: Spot,
+    /// Number of words that the longest serial number of this product takes.
+    pub words: u32,
+}
+
+/// What is locked at the end.
+#[derive(Clone, Debug)]
+pub struct Lock {
+    /// Whether the debug port is closed.
+    pub approtect: Placed<bool>,
+}
+
+/// What the board says when it boots.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Boot {
+    /// Text that comes over the UART.
+    pub uart: String,
+    /// Time after the reset, in milliseconds.
+    pub within_ms: u64,
+}
+
+/// Words a SHA-256 takes on the chip.
+pub const KEY_HASH_WORDS: u32 = 8;
+
+/// Reads a product file and everything it names from the disk, each file once.
+///
+/// # Errors
+/// Everything that is wrong with them, at once.
+pub fn read(path: &Path, mode: Option<Mode>) -> Result<Product, Vec<Problem>> {
+    read_from(&Disk, path, mode)
+}
+
+/// Reads a product file and everything it names from this shelf, each file once.
+///
+/// Engineering mode lets published and refused keys pass; each is then a remark.
+///
+/// # Errors
+/// Everything that is wrong with them, at once.
+pub fn read_from(shelf: &dyn Shelf, path: &Path, mode: Option<Mode>) -> Result<Product, Vec<Problem>> {
+    let source = shelf.take(path, FILE_LIMIT).map_err(|problem| vec![problem])?;
+    let (written, mut problems) = written::read(&source);
+    let Some(written) = written else { return Err(problems) };
+    let name = source.name();
+    let (product, more) = meant::read(&written, source, shelf, mode);
+    problems.extend(more);
+    // The recipe from top to bottom, then the files it names.
+    problems.sort_by_cached_key(|problem| (problem.file != name, problem.file.clone(), problem.line, problem.column));
+    match product {
+        Some(product) if problems.is_empty() => Ok(product),
+        _ => Err(problems),
+    }
+}
+
+/// JSON Schema of a product file, for editors.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(written::Written).to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_for_editors_knows_the_same_words_as_the_reader() {
+        crate::page::schema_agrees(&schema(), written::TABLES);
+    }
+}

@@ -174,6 +174,13 @@ pub enum Event {
         /// Whether one is there.
         presence: Presence,
     },
+    /// A site cannot be used, or can be used again.
+    SiteFault {
+        /// Where.
+        site: Site,
+        /// Why, and whose move it is; `None` when it is over.
+        fault: Option<Fault>,
+    },
     /// A scan was not taken. The scan field says so in one line, which goes away by itself.
     ScanRefused {
         /// What was read, made printable and cut to 40 characters.

@@ -55,6 +55,8 @@ pub enum Pace {
 pub struct Setup {
     /// Where sockets and serial lines appear; made if absent.
     pub folder: PathBuf,
+    /// Where the count of fresh boards is kept, so that none repeats an earlier one's id; in `folder` if absent.
+    pub count: Option<PathBuf>,
     /// How many sites: `left` and `right` for two, else `site-1` and so on.
     pub sites: usize,
     /// Which boards come fresh.
@@ -86,7 +88,7 @@ impl Bench {
     /// A folder that cannot be used: too long for a socket, not writable, or served by somebody else.
     pub fn serve(setup: &Setup, clock: &Arc<dyn Clock>) -> Result<Self, Fault> {
         std::fs::create_dir_all(&setup.folder).map_err(|error| no_folder(&setup.folder, &error))?;
-        let count = setup.folder.join("next-device");
+        let count = setup.count.clone().unwrap_or_else(|| setup.folder.join("next-device"));
         let lot = Lot::new(setup.silicon, setup.latch, setup.seed).kept_in(count);
         let mut sites = Vec::new();
         let mut doors = Vec::new();
@@ -496,9 +498,10 @@ fn unix_listener(path: &Path) -> Result<UnixListener, Fault> {
         return Err(Fault::new(
             Party::Technician,
             format!("{} has {length} bytes; a socket's path may have {most}", path.display()),
-            "Name a folder with a shorter path with --dir.",
+            "Serve the boards from a folder with a shorter path.",
         )
-        .exit(Exit::Usage));
+        .exit(Exit::Usage)
+        .code("C-151"));
     }
     if UnixStream::connect(path).is_ok() {
         return Err(Fault::new(
@@ -506,7 +509,8 @@ fn unix_listener(path: &Path) -> Result<UnixListener, Fault> {
             format!("{} is served by another process", path.display()),
             "Stop the other one, or serve from another folder.",
         )
-        .exit(Exit::InUse));
+        .exit(Exit::InUse)
+        .code("C-152"));
     }
     // Left behind by one that was killed.
     let _ = std::fs::remove_file(path);
@@ -525,6 +529,7 @@ fn tcp_listener(first: u16, index: usize) -> Result<TcpListener, Fault> {
             "Name another --tcp port.",
         )
         .exit(Exit::Usage)
+        .code("C-153")
         .because(&error)
     })
 }
@@ -536,5 +541,6 @@ fn no_folder(path: &Path, error: &(dyn std::error::Error + 'static)) -> Fault {
         "Name a folder that can be written to with --dir.",
     )
     .exit(Exit::Usage)
+    .code("C-150")
     .because(error)
 }

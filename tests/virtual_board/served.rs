@@ -25,6 +25,7 @@ fn clock() -> Arc<dyn Clock> {
 fn setup(folder: &TempDir, silicon: Silicon, latch: Latch) -> Setup {
     Setup {
         folder: folder.path().to_owned(),
+        count: None,
         sites: 2,
         silicon,
         latch,

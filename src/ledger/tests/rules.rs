@@ -23,7 +23,7 @@ fn a_serial_is_open_from_its_first_commit_until_its_last() {
         let mut ledger = fresh();
         let run = run(&mut ledger, 1, 1, to).unwrap();
         let bound = (to >= To::C2).then(|| device(1));
-        let standing = Standing::Open { run, device: bound, locked_intent: to == To::C4, attempts: 1 };
+        let standing = Standing::Open { run, device: bound, locked_intent: to == To::C4, attempts: 1, released: false };
         assert_eq!(ledger.unit(&serial(1)).unwrap(), standing);
     }
 }
@@ -33,11 +33,21 @@ fn an_unfinished_run_is_resumed_by_the_same_serial_on_the_same_device_only() {
     for to in [To::C2, To::C3, To::C4] {
         let mut ledger = fresh();
         let first = run(&mut ledger, 1, 1, to).unwrap();
-        assert_eq!(refused(ledger.keep(intent(serial(1), None))), code("L-101", Exit::Internal));
+        assert_eq!(refused(ledger.keep(intent(serial(1), None))), code("X-110", Exit::Internal));
         assert_eq!(refused(run(&mut ledger, 1, 2, To::C2)), code("L-111", Exit::Duplicate), "another board");
         let again = run(&mut ledger, 1, 1, To::C5).unwrap();
         assert!(again > first);
         assert!(matches!(ledger.unit(&serial(1)).unwrap(), Standing::Passed { .. }));
+    }
+}
+
+#[test]
+fn lock_words_may_stand_until_the_next_erase_is_known_to_have_happened() {
+    let mut ledger = fresh();
+    for (to, locked) in [(To::C4, true), (To::C1, true), (To::C2, false), (To::C1, false)] {
+        run(&mut ledger, 1, 1, to).unwrap();
+        let standing = ledger.unit(&serial(1)).unwrap();
+        assert!(matches!(standing, Standing::Open { locked_intent, .. } if locked_intent == locked), "{standing:?}");
     }
 }
 
@@ -68,7 +78,7 @@ fn a_passed_held_void_or_scrapped_serial_begins_no_run() {
 
 #[test]
 fn no_commit_is_left_out_or_made_twice() {
-    let ours = code("L-101", Exit::Internal);
+    let ours = code("X-110", Exit::Internal);
     for to in ALL {
         let mut ledger = fresh();
         let run = run(&mut ledger, 1, 1, to).unwrap();
@@ -96,8 +106,26 @@ fn a_run_that_is_over_goes_nowhere() {
         let mut ledger = fresh();
         let run = run(&mut ledger, 1, 1, To::C4).unwrap();
         ledger.keep(stopped(Some(run), 1, verdict)).unwrap();
-        assert_eq!(refused(ledger.keep(passed(run, 1, 1))), code("L-101", Exit::Internal));
+        assert_eq!(refused(ledger.keep(passed(run, 1, 1))), code("X-110", Exit::Internal));
     }
+}
+
+#[test]
+fn a_refused_second_scan_does_not_end_the_run_under_way() {
+    for verdict in [Ending::Refused, Ending::Retry, Ending::Fail] {
+        let mut ledger = fresh();
+        let first = run(&mut ledger, 1, 1, To::C4).unwrap();
+        ledger.keep(stopped(None, 1, verdict)).unwrap();
+        ledger.keep(passed(first, 1, 1)).unwrap();
+        ledger.keep(stopped(None, 1, verdict)).unwrap();
+        assert!(matches!(ledger.unit(&serial(1)).unwrap(), Standing::Passed { .. }));
+        assert_eq!(ledger.records().unit_record(&serial(1)).unwrap().unwrap().verdict, "PASS");
+    }
+    let mut ledger = fresh();
+    ledger.keep(stopped(None, 1, Ending::Refused)).unwrap();
+    assert_eq!(ledger.unit(&serial(1)).unwrap(), Standing::Free);
+    assert_eq!(ledger.records().unit_record(&serial(1)).unwrap().unwrap().verdict, "REFUSED");
+    assert_eq!(ledger.tally("GW3").unwrap(), Counts::default());
 }
 
 #[test]
@@ -105,7 +133,7 @@ fn a_commit_names_its_own_run_unit_and_device() {
     let mut ledger = fresh();
     let first = run(&mut ledger, 1, 1, To::C2).unwrap();
     let second = run(&mut ledger, 2, 2, To::C2).unwrap();
-    let ours = code("L-101", Exit::Internal);
+    let ours = code("X-110", Exit::Internal);
     assert_eq!(refused(ledger.keep(stamp(second, 1, 1))), ours, "another run");
     assert_eq!(refused(ledger.keep(stamp(first, 1, 2))), ours, "another device");
     assert_eq!(refused(ledger.keep(stamp(first, 2, 1))), ours, "another unit");
@@ -121,7 +149,7 @@ fn fail_and_retry_leave_a_unit_open_and_a_hold_waits_for_a_person() {
         let standing = ledger.unit(&serial(1)).unwrap();
         let why = "contact was lost".to_owned();
         let expected = if open {
-            Standing::Open { run, device: Some(device(1)), locked_intent: false, attempts: 1 }
+            Standing::Open { run, device: Some(device(1)), locked_intent: false, attempts: 1, released: false }
         } else {
             Standing::Held { run: Some(run), device: Some(device(1)), why }
         };
@@ -146,7 +174,7 @@ fn a_voided_pass_is_held_until_somebody_decides() {
 fn what_was_never_run_cannot_be_voided() {
     let voided =
         Voided { run: RunId(1), serial: serial(9), device: device(9), because: "nothing".to_owned(), by_run: RunId(1) };
-    assert_eq!(refused(fresh().keep(voided)), code("L-101", Exit::Internal));
+    assert_eq!(refused(fresh().keep(voided)), code("X-110", Exit::Internal));
 }
 
 #[test]
@@ -155,7 +183,8 @@ fn a_released_unit_runs_again_on_the_same_device_only() {
     let first = run(&mut ledger, 1, 1, To::C4).unwrap();
     ledger.keep(stopped(Some(first), 1, Ending::Hold)).unwrap();
     dispose(&mut ledger, 1, Disposition::Release).unwrap();
-    assert_eq!(refused(ledger.keep(passed(first, 1, 1))), code("L-101", Exit::Internal), "the old run is over");
+    assert!(matches!(ledger.unit(&serial(1)).unwrap(), Standing::Open { released: true, .. }));
+    assert_eq!(refused(ledger.keep(passed(first, 1, 1))), code("X-110", Exit::Internal), "the old run is over");
     assert_eq!(refused(run(&mut ledger, 1, 2, To::C2)), code("L-111", Exit::Duplicate));
     assert!(run(&mut ledger, 1, 1, To::C5).is_ok());
 }
@@ -170,7 +199,9 @@ fn a_void_serial_frees_its_device_and_a_scrapped_one_does_not() {
     dispose(&mut ledger, 2, Disposition::Scrap).unwrap();
     let scrapped = DeviceStanding::BoundTo { serial: serial(2), run: run_two, passed: false, scrapped: true };
     assert_eq!(ledger.device(device(1)).unwrap(), scrapped);
-    assert_eq!(refused(run(&mut ledger, 3, 1, To::C2)), code("L-111", Exit::Duplicate));
+    let fault = run(&mut ledger, 3, 1, To::C2).unwrap_err();
+    assert_eq!((fault.code.as_str(), fault.exit), ("L-111", Exit::Duplicate));
+    assert!(fault.what.ends_with("was scrapped"), "{fault}");
 }
 
 #[test]
@@ -218,7 +249,7 @@ fn a_reason_is_one_line_that_people_can_read() {
 fn a_run_whose_golden_state_was_not_kept_does_not_begin() {
     let mut ledger = fresh();
     let lost = EraseIntent { golden: Digest::of(b"another"), ..intent(serial(1), None) };
-    assert_eq!(refused(ledger.keep(lost)), code("L-101", Exit::Internal));
+    assert_eq!(refused(ledger.keep(lost)), code("X-110", Exit::Internal));
 }
 
 #[test]

@@ -156,3 +156,5 @@ fn code(code: &str, exit: Exit) -> (Exit, String) {
 }
 
 mod rules;
+mod settings;
+mod tamper;

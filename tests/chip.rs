@@ -1,0 +1,70 @@
+//! Every chip family against a virtual board of it, over stock probe-rs in one process.
+
+use std::sync::Arc;
+
+use rootstamp::{
+    chip::{self, FAMILIES, Family, Port, Reset},
+    clock::Frozen,
+    fixture::{in_process::Mounted, probe::ProbeWire},
+    link::{Brand, Hand, Wire},
+    virtual_board::{Board, Latch, Shared, Silicon, Slot, lock},
+};
+
+pub(crate) struct Bench {
+    pub(crate) slot: Shared,
+    _mounted: Mounted,
+    pub(crate) wire: ProbeWire,
+}
+
+pub(crate) fn bench(silicon: Silicon, latch: Latch) -> Bench {
+    let slot = Slot::with(Board::new(silicon, latch, 0x1234_5678_9ABC_DEF0)).shared();
+    let mounted = Mounted::new(Arc::clone(&slot));
+    let wire = ProbeWire::new(&mounted.selector(), 4000, Arc::new(Frozen::default()));
+    Bench { slot, _mounted: mounted, wire }
+}
+
+fn every_silicon(mut check: impl FnMut(&'static dyn Family, Silicon, Latch)) {
+    for family in FAMILIES {
+        for silicon in [Silicon::Old, Silicon::Hardened] {
+            for latch in [Latch::Strict, Latch::Lenient] {
+                check(*family, silicon, latch);
+            }
+        }
+    }
+}
+
+fn port(wire: &mut dyn Wire, family: &dyn Family) -> Port {
+    chip::classify(family, &mut Hand::new(wire, family.guarded())).unwrap().0
+}
+
+#[test]
+fn a_virgin_board_is_erased_programmed_stamped_locked_and_closes() {
+    every_silicon(|family, silicon, latch| {
+        let mut bench = bench(silicon, latch);
+        let wire: &mut dyn Wire = &mut bench.wire;
+        let virgin = if silicon == Silicon::Old { Port::Open } else { Port::Closed };
+        assert_eq!(port(wire, family), virgin, "{silicon:?} {latch:?}");
+
+        family.erase(&mut Brand::new(wire, family.guarded())).unwrap();
+        let image: Vec<u32> = (0..5000_u32).map(|word| word.wrapping_mul(0x9E37_79B9)).collect();
+        let mut told = Vec::new();
+        let at = family.flash().start + 0x1000;
+        family
+            .program(&mut Hand::new(wire, family.guarded()), at, &image, &mut |done, all| told.push((done, all)))
+            .unwrap();
+        assert_eq!(told.last(), Some(&(20_000, 20_000)));
+        let read = family.read(&mut Hand::new(wire, family.guarded()), at, 5000, &mut |_, _| ()).unwrap();
+        assert!(read == image, "{silicon:?} {latch:?}");
+
+        let words = family.lock_words();
+        family.burn_words(&mut Brand::new(wire, family.guarded()), &words).unwrap();
+        family.park(&mut Hand::new(wire, family.guarded())).unwrap();
+        family.reset(&mut Hand::new(wire, family.guarded()), Reset::Soft).unwrap();
+        let after_soft = port(wire, family);
+        let expected = if latch == Latch::Strict { Port::Closed } else { Port::Open };
+        assert_eq!(after_soft, expected, "{silicon:?} {latch:?}");
+        family.reset(&mut Hand::new(wire, family.guarded()), Reset::Pin).unwrap();
+        assert_eq!(port(wire, family), Port::Closed, "{silicon:?} {latch:?}");
+        assert!(lock(&bench.slot).board().unwrap().violations().is_empty());
+    });
+}

@@ -1,0 +1,160 @@
+//! A whole line in one process: the real session code, stock probe-rs, a real SQLite in memory, a virtual board.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use rootstamp::{
+    clock::Frozen,
+    fault::Problem,
+    file::{self, Read},
+    fixture::{
+        console::{Console, line_with},
+        in_process::Mounted,
+        probe::ProbeWire,
+    },
+    ident::{Mode, Serial},
+    ledger::{Ledger, Opening},
+    plan::{self, Lot},
+    recipe::{self, Shelf},
+    run::Order,
+    session::{
+        conduct::{Workplace, conduct},
+        news::{Answer, Event, Outcome, Site},
+    },
+    virtual_board::{Board, Latch, Shared, Silicon, Slot, lock},
+};
+
+mod guard;
+
+/// Reads project files, with the recipe's text changed on the way.
+pub(crate) struct Changed<F>(pub(crate) F);
+
+impl<F: Fn(String) -> String> Shelf for Changed<F> {
+    fn take(&self, path: &Path, limit: u64) -> Result<Read, Problem> {
+        let read = file::read(path, limit)?;
+        if path.extension().is_some_and(|kind| kind == "toml") {
+            let text = (self.0)(read.text()?.to_owned());
+            return Ok(Read::from_memory(path, text.into_bytes()));
+        }
+        Ok(read)
+    }
+
+    fn holds(&self, path: &Path) -> bool {
+        path.exists()
+    }
+}
+
+pub(crate) fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The smallest product that has every step, for this silicon.
+pub(crate) fn smallest(silicon: Silicon) -> Lot {
+    let product = recipe::read_from(
+        &Changed(|text: String| match silicon {
+            Silicon::Old => text.replace("{ at_least = \"Fxx\", ships = \"closed\" }", "{ ships = \"open\" }"),
+            Silicon::Hardened => text,
+        }),
+        &project("tests/products/smallest.toml"),
+        Some(Mode::Training),
+    );
+    plan::lot(product.unwrap()).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// Hears what the board in the slot says, in simulated time.
+pub(crate) struct BoardConsole {
+    slot: Shared,
+    kept: Vec<u8>,
+}
+
+impl Console for BoardConsole {
+    fn listens(&self) -> bool {
+        true
+    }
+
+    fn forget(&mut self) {
+        lock(&self.slot).take_uart();
+        self.kept.clear();
+    }
+
+    fn wait_for(&mut self, text: &str, within_ms: u64) -> Option<String> {
+        for _ in 0..=within_ms.div_ceil(10) {
+            self.kept.extend(lock(&self.slot).take_uart());
+            if let Some(line) = line_with(&self.kept, text) {
+                return Some(line);
+            }
+            lock(&self.slot).rest(10_000_000);
+        }
+        None
+    }
+}
+
+pub(crate) struct Line {
+    pub(crate) slot: Shared,
+    _mounted: Mounted,
+    wire: ProbeWire,
+    console: BoardConsole,
+    pub(crate) ledger: Arc<Mutex<Ledger>>,
+    pub(crate) lot: Arc<Lot>,
+    clock: Arc<Frozen>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Line {
+    pub(crate) fn new(lot: Arc<Lot>, slot: Shared) -> Self {
+        let clock = Arc::new(Frozen::default());
+        let opening = Opening { mode: Mode::Training, station: "test".to_owned(), tool: "test".to_owned() };
+        let ledger = Ledger::in_memory(&opening, clock.clone()).unwrap();
+        Self::with(lot, slot, ledger, clock)
+    }
+
+    pub(crate) fn with(lot: Arc<Lot>, slot: Shared, ledger: Ledger, clock: Arc<Frozen>) -> Self {
+        let mounted = Mounted::new(Arc::clone(&slot));
+        let wire = ProbeWire::new(&mounted.selector(), 4000, clock.clone());
+        let console = BoardConsole { slot: Arc::clone(&slot), kept: Vec::new() };
+        let ledger = Arc::new(Mutex::new(ledger));
+        Self { slot, _mounted: mounted, wire, console, ledger, lot, clock, events: Vec::new() }
+    }
+
+    pub(crate) fn scan(&mut self, label: &str) -> Outcome {
+        let serial: Serial = label.parse().unwrap();
+        let order = Order { serial, site: "left".to_owned(), probe: "in process".to_owned() };
+        let events = &mut self.events;
+        conduct(
+            &mut Workplace {
+                site: Site(0),
+                wire: &mut self.wire,
+                console: &mut self.console,
+                lot: &self.lot,
+                ledger: &self.ledger,
+                clock: self.clock.as_ref(),
+                tell: &mut |event| events.push(event),
+                ask: &mut |_| Answer::Cannot,
+            },
+            order,
+        )
+    }
+
+    pub(crate) fn put_in(&mut self, board: Board) -> Option<Board> {
+        let mut slot = lock(&self.slot);
+        let before = slot.remove();
+        slot.insert(board);
+        before
+    }
+}
+
+pub(crate) fn virgin(silicon: Silicon, latch: Latch, device: u64) -> Board {
+    Board::new(silicon, latch, device)
+}
+
+pub(crate) fn line(silicon: Silicon, latch: Latch) -> Line {
+    let slot = Slot::with(virgin(silicon, latch, 0x1111_2222_3333_4444)).shared();
+    Line::new(Arc::new(smallest(silicon)), slot)
+}
+
+/// A label of the smallest product.
+pub(crate) fn label(lot: &Lot, number: u64) -> String {
+    lot.product.serial.nth(number).unwrap().to_string()
+}
