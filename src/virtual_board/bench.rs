@@ -498,7 +498,7 @@ fn unix_listener(path: &Path) -> Result<UnixListener, Fault> {
         return Err(Fault::new(
             Party::Technician,
             format!("{} has {length} bytes; a socket's path may have {most}", path.display()),
-            "Serve the boards from a folder with a shorter path.",
+            "Name a folder with a shorter path with --dir.",
         )
         .exit(Exit::Usage)
         .code("C-151"));
