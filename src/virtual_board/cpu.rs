@@ -8,7 +8,10 @@ use std::{
     cell::{Cell, RefCell},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
-    sync::Once,
+    sync::{
+        Once,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use armagnac::{
@@ -19,12 +22,19 @@ use armagnac::{
     registers::{CoreRegisters, Mode},
 };
 
-use super::bus::{Bus, BusFault, Origin};
+use super::{
+    bus::{Bus, BusFault, Origin},
+    registers::AT,
+};
 
 /// What one instruction takes: one and a half cycles at 64 MHz, rounded. [performance notes, 3.2]
 pub(super) const INSTRUCTION_NS: u64 = 24;
+/// How many instructions are looked at for a round of waiting, at the start of a stretch.
+const LOOP_SEARCH: u32 = 64;
 /// armagnac keeps its own system control block here.
 const PRIVATE: u32 = 0xE000_E000;
+/// From here on a read may be an event.
+const PERIPHERALS: u32 = 0x4000_0000;
 
 /// The registers a debugger sees, by their DCRSR numbers.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,11 +49,15 @@ pub(super) struct Registers {
     pub(super) masks: [u8; 4],
     pub(super) float: [u32; 33],
     in_handler: bool,
+    /// Tells one life of a CPU, from reset to reset, from all others.
+    life: u64,
 }
 
 impl Registers {
     pub(super) fn at_reset(sp: u32, pc: u32) -> Self {
+        static LIVES: AtomicU64 = AtomicU64::new(1);
         Self {
+            life: LIVES.fetch_add(1, Ordering::Relaxed),
             general: [0; 13],
             lr: u32::MAX,
             pc,
@@ -149,22 +163,32 @@ struct Engine {
     processor: Processor,
     window: Rc<RefCell<Window>>,
     seen: Rc<Cell<Option<Stop>>>,
+    /// Whose system control block, timer and pending exceptions are in the processor.
+    life: u64,
 }
 
 impl Engine {
     fn new() -> Self {
         silence_panics();
-        let mut processor = Processor::new(Config::v7em());
         let seen = Rc::new(Cell::new(None));
         let table = Lut16AndGrouped32InstructionDecoder::new(ArmVersion::V7EM);
-        processor.instruction_decoder = Box::new(Watched { table, seen: Rc::clone(&seen) });
+        let decoder = Box::new(Watched { table, seen: Rc::clone(&seen) });
         let window = Rc::new(RefCell::new(Window::empty()));
-        // Cannot overlap: armagnac's own block starts where the window ends.
-        let _ = processor.map_iface(0, Rc::clone(&window) as Rc<RefCell<dyn MemoryInterface>>);
-        Self { processor, window, seen }
+        Self { processor: processor(decoder, &window), window, seen, life: 0 }
+    }
+
+    /// What no register shows must not pass from one board, or one life of it, to the next.
+    fn begin(&mut self, life: u64) {
+        if self.life != life {
+            self.life = life;
+            let empty = Box::new(Nothing);
+            let decoder = std::mem::replace(&mut self.processor.instruction_decoder, empty);
+            self.processor = processor(decoder, &self.window);
+        }
     }
 
     fn execute(&mut self, registers: &mut Registers, bus: &mut Bus, stretch: &Stretch<'_>) -> Option<(Stop, u64)> {
+        self.begin(registers.life);
         load(&mut self.processor.registers, registers);
         self.window.borrow_mut().open(bus, stretch.from, self.processor.cycles);
         BUSY.set(true);
@@ -177,6 +201,12 @@ impl Engine {
     }
 
     fn run(&mut self, stretch: &Stretch<'_>) -> Stop {
+        if !stretch.single
+            && stretch.breakpoints.is_empty()
+            && let Some(stop) = self.skip_waiting(stretch.until)
+        {
+            return stop;
+        }
         let mut fresh = true;
         loop {
             let now = self.window.borrow().time(self.processor.cycles);
@@ -189,17 +219,8 @@ impl Engine {
             let left = (stretch.until.saturating_sub(now)).div_ceil(INSTRUCTION_NS);
             let watched = stretch.single || !stretch.breakpoints.is_empty();
             let count = if watched { 1 } else { usize::try_from(left).unwrap_or(usize::MAX) };
-            self.seen.set(None);
-            match self.processor.run(RunOptions::new().gas(count)) {
-                Ok(None) => {}
-                Ok(Some(event)) => {
-                    // The instruction's own event is still queued behind the one we got.
-                    let _ = self.processor.next_event();
-                    if matches!(event, Event::Reset) {
-                        return Stop::Reset;
-                    }
-                }
-                Err(_) => return self.seen.take().unwrap_or(Stop::LockedUp),
+            if let Some(stop) = self.go(count) {
+                return stop;
             }
             fresh = false;
             if stretch.single {
@@ -207,6 +228,61 @@ impl Engine {
             }
         }
     }
+}
+
+impl Engine {
+    /// Code that waits for the host goes round without touching anything. Once it stands where it stood before, with the
+    /// same registers, all further rounds are the same, and only time passes: exactly what executing them would do.
+    fn skip_waiting(&mut self, until: u64) -> Option<Stop> {
+        let mut mark = (self.processor.registers, self.processor.cycles, 1);
+        self.window.borrow_mut().touched = false;
+        for step in 1..=LOOP_SEARCH {
+            if self.window.borrow().time(self.processor.cycles) >= until {
+                return Some(Stop::Time);
+            }
+            if let Some(stop) = self.go(1) {
+                return Some(stop);
+            }
+            if self.window.borrow().touched {
+                return None;
+            }
+            if mark.0 == self.processor.registers {
+                self.skip(self.processor.cycles - mark.1, until);
+                return None;
+            }
+            if step == mark.2 {
+                mark = (self.processor.registers, self.processor.cycles, 2 * mark.2);
+            }
+        }
+        None
+    }
+
+    fn skip(&mut self, round: u64, until: u64) {
+        let left = until.saturating_sub(self.window.borrow().time(self.processor.cycles));
+        self.processor.cycles += left / (round * INSTRUCTION_NS) * round;
+    }
+
+    /// Executes so many instructions; says why if it could not.
+    fn go(&mut self, count: usize) -> Option<Stop> {
+        self.seen.set(None);
+        match self.processor.run(RunOptions::new().gas(count)) {
+            Ok(None) => None,
+            Ok(Some(event)) => {
+                // The instruction's own event is still queued behind the one we got.
+                let _ = self.processor.next_event();
+                matches!(event, Event::Reset).then_some(Stop::Reset)
+            }
+            Err(_) => Some(self.seen.take().unwrap_or(Stop::LockedUp)),
+        }
+    }
+}
+
+fn processor(decoder: Box<dyn InstructionDecode>, window: &Rc<RefCell<Window>>) -> Processor {
+    let mut processor = Processor::new(Config::v7em());
+    processor.instruction_decoder = decoder;
+    // Cannot overlap: armagnac's own block starts where the window ends.
+    let _ = processor.map_iface(0, Rc::clone(window) as Rc<RefCell<dyn MemoryInterface>>);
+    processor
 }
 
 fn load(to: &mut CoreRegisters, from: &Registers) {
@@ -246,15 +322,21 @@ struct Window {
     start: u64,
     first_cycle: u64,
     stalled: u64,
+    /// Something was written, or read where reading is an event.
+    touched: bool,
+    ram: u32,
+    ram_end: u32,
 }
 
 impl Window {
     fn empty() -> Self {
-        Self { bus: Bus::absent(), start: 0, first_cycle: 0, stalled: 0 }
+        let bus = Bus::absent();
+        Self { bus, start: 0, first_cycle: 0, stalled: 0, touched: false, ram: AT.ram, ram_end: AT.ram }
     }
 
     fn open(&mut self, bus: &mut Bus, start: u64, cycle: u64) {
         std::mem::swap(&mut self.bus, bus);
+        self.ram_end = self.ram + self.bus.ram.size();
         self.start = start;
         self.first_cycle = cycle;
         self.stalled = 0;
@@ -269,6 +351,27 @@ impl Window {
         self.start + self.stalled + cycle.wrapping_sub(self.first_cycle) * INSTRUCTION_NS
     }
 
+    /// Most of what a CPU reads is in RAM, and has no side effects.
+    fn in_ram(&self, address: u32) -> Option<u32> {
+        let inside = address >= self.ram && address < self.ram_end && !self.bus.power_lost;
+        inside.then(|| self.bus.ram.word(address - self.ram))
+    }
+
+    fn load<T>(
+        &mut self,
+        address: u32,
+        env: &Env,
+        act: impl FnOnce(&mut Bus) -> Result<T, BusFault>,
+    ) -> MemoryReadResult<T> {
+        self.touched |= address >= PERIPHERALS;
+        self.access(env, act)
+    }
+
+    fn store(&mut self, address: u32, size: u32, value: u32, env: &Env) -> MemoryWriteResult {
+        self.touched = true;
+        self.access(env, |bus| bus.write(address, size, value, Origin::Cpu))
+    }
+
     fn access<T>(&mut self, env: &Env, act: impl FnOnce(&mut Bus) -> Result<T, BusFault>) -> MemoryReadResult<T> {
         if self.bus.power_lost {
             return Err(MemoryAccessError::HardwareError);
@@ -276,7 +379,9 @@ impl Window {
         let at = self.time(env.cycles);
         let host = std::mem::replace(&mut self.bus.now, at);
         let answer = act(&mut self.bus);
-        self.stalled += self.bus.now - at;
+        let stalled = self.bus.now - at;
+        self.stalled += stalled;
+        self.touched |= stalled != 0;
         self.bus.now = host;
         answer.map_err(|BusFault| MemoryAccessError::InvalidAddress)
     }
@@ -284,29 +389,35 @@ impl Window {
 
 impl MemoryInterface for Window {
     fn read_u8(&mut self, address: u32, env: &mut Env) -> MemoryReadResult<u8> {
-        let value = self.access(env, |bus| bus.read(address, 1, Origin::Cpu))?;
+        let value = self.load(address, env, |bus| bus.read(address, 1, Origin::Cpu))?;
         Ok(u8::try_from(value & 0xFF).unwrap_or(0))
     }
 
     fn write_u8(&mut self, address: u32, value: u8, env: &mut Env) -> MemoryWriteResult {
-        self.access(env, |bus| bus.write(address, 1, value.into(), Origin::Cpu))
+        self.store(address, 1, value.into(), env)
     }
 
     fn read_u16le(&mut self, address: u32, env: &mut Env) -> MemoryReadResult<u16> {
-        let value = self.access(env, |bus| bus.read(address, 2, Origin::Cpu))?;
+        let value = match self.in_ram(address) {
+            Some(word) => word >> (8 * (address & 2)),
+            None => self.load(address, env, |bus| bus.read(address, 2, Origin::Cpu))?,
+        };
         Ok(u16::try_from(value & 0xFFFF).unwrap_or(0))
     }
 
     fn write_u16le(&mut self, address: u32, value: u16, env: &mut Env) -> MemoryWriteResult {
-        self.access(env, |bus| bus.write(address, 2, value.into(), Origin::Cpu))
+        self.store(address, 2, value.into(), env)
     }
 
     fn read_u32le(&mut self, address: u32, env: &mut Env) -> MemoryReadResult<u32> {
-        self.access(env, |bus| bus.read(address, 4, Origin::Cpu))
+        match self.in_ram(address) {
+            Some(word) => Ok(word),
+            None => self.load(address, env, |bus| bus.read(address, 4, Origin::Cpu)),
+        }
     }
 
     fn write_u32le(&mut self, address: u32, value: u32, env: &mut Env) -> MemoryWriteResult {
-        self.access(env, |bus| bus.write(address, 4, value, Origin::Cpu))
+        self.store(address, 4, value, env)
     }
 
     fn size(&self) -> u32 {
@@ -339,6 +450,20 @@ impl InstructionDecode for Watched {
         }
         // "Undefined" is a todo!() further up in armagnac; "unknown" says the same to us.
         self.table.try_decode(code, size, state).map_err(|_| InstructionDecodeError::Unknown)
+    }
+}
+
+/// Stands in for the decoder while it moves from one processor to the next.
+struct Nothing;
+
+impl InstructionDecode for Nothing {
+    fn try_decode(
+        &self,
+        _code: u32,
+        _size: InstructionSize,
+        _state: ItState,
+    ) -> Result<Rc<dyn Instruction>, InstructionDecodeError> {
+        Err(InstructionDecodeError::Unknown)
     }
 }
 

@@ -98,6 +98,38 @@ fn what_no_one_can_decode_or_read_is_a_lock_up_and_not_ours() {
     }
 }
 
+#[test]
+fn a_cpu_that_waits_for_the_host_hears_it_however_long_that_takes() {
+    let mut host = halted();
+    host.write(0x2000_1000, 0).unwrap();
+    host.set_core_register(0, 0x2000_1000);
+    // ldr r1,[r0]; cmp r1,#0; beq back; bkpt
+    host.run_code(&[0x6801, 0x2900, 0xD0FC, 0xBE00]);
+    // An hour of rounds: only possible if rounds that change nothing are not executed one by one.
+    host.slot.rest(3_600 * SECOND);
+    assert_eq!(host.read(DHCSR).unwrap() & S_HALT, 0);
+    host.write(0x2000_1000, 1).unwrap();
+    host.wait_for_halt();
+    assert_eq!(host.core_register(1), 1);
+    assert_eq!(host.core_register(15), 0x2000_0006);
+}
+
+#[test]
+fn what_one_boards_firmware_set_does_not_reach_the_next_board() {
+    // The system timer is told to interrupt every 50 cycles, and nothing stops it.
+    let mut host = halted();
+    host.set_core_register(0, 0xE000_E000);
+    host.set_core_register(1, 50);
+    host.set_core_register(2, 3);
+    // str r1,[r0,#20]; str r2,[r0,#16]; bkpt
+    host.run_code(&[0x6141, 0x6102, 0xBE00]);
+    host.wait_for_halt();
+    let mut fresh = halted();
+    fresh.run_code(&[0x3001, 0xE7FD]);
+    fresh.slot.rest(100_000);
+    assert_eq!(fresh.read(DHCSR).unwrap() & S_LOCKUP, 0, "an interrupt would lead into a blank vector table");
+}
+
 fn watched(ticks: u32, counts_while_halted: bool) -> Host {
     let board = Board::new(Silicon::Old, Latch::Lenient, 1).with_watchdog(ticks, counts_while_halted);
     let mut host = Host { slot: Slot::with(board) };

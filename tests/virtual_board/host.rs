@@ -47,7 +47,7 @@ impl Host {
     pub(crate) fn raw(&mut self, access_port: bool, address: u8, data: Option<u32>) -> Result<u32> {
         match self.slot.transfer(Request { access_port, address, data }) {
             Answer::Ok(value) => Ok(value),
-            other => Err(Refused(other)),
+            other @ (Answer::Wait | Answer::Fault | Answer::Silence | Answer::Nonsense) => Err(Refused(other)),
         }
     }
 

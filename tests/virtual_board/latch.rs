@@ -1,6 +1,6 @@
 //! What opens the port and what closes it, on both revisions and under both rules.
 
-use rootstamp::virtual_board::{Latch, Silicon, Violation};
+use rootstamp::virtual_board::{Board, Latch, Silicon, Slot, Violation};
 
 use super::host::{APPROTECT, DHCSR, HALT, Host, at, blank};
 
@@ -98,6 +98,23 @@ fn hardened_silicon_needs_the_word_and_firmware_to_stay_open() {
     host.slot.pin_reset();
     assert!(!host.is_open(), "what firmware wrote is gone with the reset");
     assert_eq!(host.board().approtect_word(), u32::MAX);
+}
+
+#[test]
+fn hardened_silicon_is_open_where_word_and_firmware_agree_and_not_before_the_firmware_ran() {
+    // Stack, entry 0x41; ldr r0,[pc,#4]; movs r1,#0x5A; str r1,[r0]; b .; the address.
+    let mut firmware = [0x2000_8000_u32, 0x41].map(u32::to_le_bytes).concat();
+    firmware.resize(0x40, 0);
+    firmware.extend([0x4801_u16, 0x215A, 0x6001, 0xE7FE].into_iter().flat_map(u16::to_le_bytes));
+    firmware.extend(at("APPROTECT.DISABLE").to_le_bytes());
+    for (word, open) in [(0x5A_u32, true), (0, false), (u32::MAX, false)] {
+        let board = Board::new(Silicon::Hardened, Latch::Strict, 1);
+        let board = board.holding(0, &firmware).holding(APPROTECT, &word.to_le_bytes());
+        assert!(!board.is_open(), "nothing has run yet");
+        let mut host = Host { slot: Slot::with(board) };
+        host.connect().unwrap();
+        assert_eq!(host.is_open(), open, "{word:#x}");
+    }
 }
 
 #[test]
