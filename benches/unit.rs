@@ -3,6 +3,8 @@
 //! Wall time is printed by nobody here: it differs between machines and minutes, these do not. The bench ends with an
 //! error if two repeats of the same unit differ. Times are those of the virtual board, not of silicon.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
 use std::{error::Error, path::Path, sync::Arc, sync::Mutex};
 
 use rootstamp::{

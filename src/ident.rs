@@ -79,7 +79,7 @@ pub fn hex(bytes: &[u8]) -> String {
 pub struct DeviceId(u64);
 
 impl DeviceId {
-    /// From FICR.DEVICEID[0] and [1]; `None` for words no chip has: all ones or all zeros.
+    /// From the two words of FICR.DEVICEID, lower one first; `None` for words no chip has: all ones or all zeros.
     #[must_use]
     pub fn from_words(low: u32, high: u32) -> Option<Self> {
         let id = u64::from(high) << 32 | u64::from(low);

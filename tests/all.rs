@@ -1,5 +1,18 @@
 //! Everything that is tested across modules, as one binary: one link instead of one per area.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected stops there, and says what it found"
+)]
+
 mod c_reader;
 mod chip;
 mod export;

@@ -20,7 +20,7 @@ const DOMAIN: &str = "rootstamp-entry-v1";
 pub(super) const COLUMNS: &str =
     "seq, kind, mode, station, run, serial, device, wall, mono, clock_back, body, prev_hash, hash";
 
-/// What an entry is about; decides what it changes (see [`super::standing`]).
+/// What an entry is about; decides what it changes (see `standing`).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Kind {
     /// A program opened the ledger to write.

@@ -1,11 +1,11 @@
 //! Append-only hash-chained records; the only maker of [`Durable`] facts.
 //!
 //! One process writes, one entry per transaction, synced before [`Ledger::keep`] returns. Where a unit or a device
-//! stands is a fold over its own entries ([`standing`]), so no second table can disagree with the chain. Whether the
-//! chain is whole is checked whenever a writer opens it ([`chain`]). The shape of an entry, and how to check the chain
+//! stands is a fold over its own entries (`standing`), so no second table can disagree with the chain. Whether the
+//! chain is whole is checked whenever a writer opens it (`chain`). The shape of an entry, and how to check the chain
 //! without this program, is in `docs/records.md`.
 //!
-//! A second, independently synced journal belongs between [`Ledger::append`]'s hash and its commit; it comes with its
+//! A second, independently synced journal belongs between `Ledger::append`'s hash and its commit; it comes with its
 //! own issue. Until then a store that lost its newest entries looks like a shorter whole one.
 
 use std::{fs::File, path::Path, sync::Arc, time::Duration};
