@@ -8,7 +8,7 @@ use crate::{fault::Problem, ident::Digest, keys::PublicKey};
 /// First word of a signed image.
 pub const MAGIC: u32 = 0x96F3_B83D;
 
-/// Last 16 bytes of a slot whose image may be swapped in, for flash with a write size of up to 8 bytes. [MCUboot bootutil_public.h, boot_img_magic]
+/// Last 16 bytes of a slot whose image may be swapped in, for flash with a write size of up to 8 bytes. [MCUboot bootutil_public.c, boot_img_magic]
 pub const TRAILER_MAGIC: [u8; 16] =
     [0x77, 0xc2, 0x95, 0xf3, 0x60, 0xd2, 0xef, 0x7f, 0x35, 0x52, 0x50, 0x0f, 0x2c, 0xb6, 0x79, 0x80];
 

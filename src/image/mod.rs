@@ -9,6 +9,7 @@ use crate::{fault::Problem, file::Read, ident::Digest};
 mod hex;
 pub mod mcuboot;
 pub mod scan;
+pub mod tree;
 pub mod vectors;
 
 /// The largest image file that is looked at, in bytes: the text of a full nRF52840 hex forty times over.
