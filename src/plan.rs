@@ -190,6 +190,10 @@ pub fn lot(product: Product) -> Result<Lot, Vec<Problem>> {
     let words = stamps(&product, family, &mut problems);
     let serial = serial_at(&product, family, &mut problems);
     overlaps(&words, serial.as_ref(), &product, &mut problems);
+    if product.arrives == recipe::Arrives::Tested {
+        let what = "this release erases boards without reading what a tester left on them; write arrives = \"blank\"";
+        problems.push(Problem::new(product.source.name(), what));
+    }
     if !product.lock.approtect.value {
         let what = "this release closes the debug port of every unit; write approtect = true";
         problems.push(product.lock.approtect.problem(what));

@@ -14,8 +14,10 @@
 )]
 
 mod c_reader;
+mod check;
 mod chip;
 mod export;
+mod finished_unit;
 mod image;
 mod inspect;
 mod keys;

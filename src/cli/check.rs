@@ -96,6 +96,10 @@ fn no_orders(order: &std::path::Path) -> Problem {
 /// What the recipe asks of the bench.
 fn fit(bench: &Station, lot: &Lot) -> Vec<Problem> {
     let mut problems = Vec::new();
+    if bench.journal.is_some() {
+        let what = "this release keeps no second journal; remove `journal`, so that nobody relies on it";
+        problems.push(Problem::new(bench.mode.place.file.to_string(), what));
+    }
     for site in &bench.sites {
         let made_here = matches!(site.probe.value, station::Probe::Virtual(_));
         if lot.golden.boot.is_some() && site.uart.is_none() && !made_here {

@@ -14,6 +14,7 @@ use crate::{
     fault::{Exit, Fault, Party},
     fixture::{
         console::{Console, SerialConsole, Unwired},
+        usb,
         worker::{Assignment, WorkerWire},
     },
     ledger::{Ledger, Opening},
@@ -78,6 +79,9 @@ pub(super) fn seat(site: &station::Site, boards: Option<&VirtualHands>, clock: &
         Some(path) => Box::new(SerialConsole::open(&path.display().to_string(), BAUD, Arc::clone(clock))?),
         None => Box::new(Unwired),
     };
+    if let (Some(port), station::Probe::Usb { serial, .. }) = (&site.usb, &site.probe.value) {
+        usb::holds(port, serial).map_err(|detail| no_such_probe(site, &detail))?;
+    }
     let assignment = Assignment { probe: selector.clone(), speed_khz: site.speed_khz };
     let mut wire = WorkerWire::new(this_program()?, assignment, GRACE);
     let greeted = wire.carry(&Batch { ops: vec![Op::Connect, Op::Disconnect] });
