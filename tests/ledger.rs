@@ -284,7 +284,7 @@ fn what_was_kept_is_there_after_the_power_failed_at_once() {
     for name in ["ledger.sqlite", "ledger.sqlite-wal"] {
         fs::copy(dir.path().join(name), later.path().join(name)).unwrap();
     }
-    let standing = Standing::Open { run, device: Some(device(2)), locked_intent: false, attempts: 1 };
+    let standing = Standing::Open { run, device: Some(device(2)), locked_intent: false, attempts: 1, released: false };
     assert_eq!(Ledger::read_only(later.path()).unwrap().unit(&serial(2)).unwrap(), standing);
     assert_eq!(open(later.path()).unwrap().unit(&serial(2)).unwrap(), standing);
 }
