@@ -35,29 +35,31 @@ build_rootstamp() {
     cargo build --locked --quiet
 }
 
-# serve NAME ARGUMENT...: one virtual nRF52840 in $scratch/NAME; sets $board to the probe selector of stock tools.
+# serve NAME ARGUMENT...: a fresh virtual nRF52840 in $scratch/NAME; sets $board to the selector that stock tools know
+# it by, and $console to its serial line.
 serve() {
     local dir=$scratch/$1 log=$scratch/$1.log wait
     shift
-    mkdir -p "$dir"
-    "$rootstamp" boards --chip nRF52840 --sites 1 --dir "$dir" "$@" >"$log" 2>&1 &
+    "$rootstamp" boards --chip nRF52840 --sites 1 --insert --json --dir "$dir" "$@" >"$log" 2>&1 &
     served+=($!)
     for ((wait = 0; wait < 100; wait++)); do
-        if [[ -S $dir/left.sock && -S $dir/control.sock ]]; then
-            board=20b7:9db1:unix:$dir/left.sock
-            return
-        fi
+        board=$(sed -n 's/.*"probe":"\([^"]*\)".*/\1/p' "$log")
+        console=$(sed -n 's/.*"uart":"\([^"]*\)".*/\1/p' "$log")
+        if [[ -n $board ]]; then return; fi
         kill -0 "${served[-1]}" 2>/dev/null || die "rootstamp boards $* ended" "$log"
         sleep 0.1
     done
-    die "rootstamp boards $* opened no sockets in ten seconds" "$log"
+    die "rootstamp boards $* said nothing in ten seconds" "$log"
 }
+
+# The chip is named: the stock tool's list of variants to detect by itself ends before hardened silicon.
+named=(--chip nRF52840_xxAA)
 
 # stock SUBCOMMAND ARGUMENT...: the stock tool on $board, without a way to wait for ever.
 stock() {
     local command=$1
     shift
-    timeout 120 "$probe_rs" "$command" --non-interactive --protocol swd --probe "$board" --chip nRF52840_xxAA "$@"
+    RUST_LOG=error timeout 120 "$probe_rs" "$command" --non-interactive --protocol swd --probe "$board" "$@"
 }
 
 # does SENTENCE COMMAND...: the command succeeds; its output is in $scratch/said.

@@ -210,7 +210,6 @@ fn about(unit: &Unit) -> About {
 ///
 /// # Errors
 /// [`Stop`] if anything differs from the golden state, or the device is another one than before.
-#[expect(clippy::needless_pass_by_value, reason = "the proof is spent")]
 pub fn verify(
     wire: &mut dyn Wire,
     family: &dyn Family,
@@ -314,7 +313,7 @@ fn last_look(
 /// After the lock words were written a difference is never a plain failure: what the board is cannot be proven.
 fn held(mut stop: Stop) -> Stop {
     stop.fault.exit = Exit::Quarantined;
-    stop.fault.next = "Put the board on the blue rack and call the supervisor.".to_owned();
+    "Put the board on the blue rack and call the supervisor.".clone_into(&mut stop.fault.next);
     stop
 }
 
@@ -413,7 +412,7 @@ impl Shut {
     /// [`Stop`] if the recipe asks for a boot and it was not seen.
     pub fn pass(self, golden: &Golden, boot: &Boot) -> Result<Locked, Stop> {
         let mut evidence = self.latching.evidence;
-        evidence.extend(closed_evidence(&self.look, self.reset, self.at));
+        evidence.extend(closed_evidence(&self.look, Some(self.reset), self.at));
         evidence.push(boot_evidence(golden, boot, self.at));
         if golden.boot.is_some() {
             agree(&evidence, "E-230")?;
@@ -430,7 +429,7 @@ impl Shut {
 
 /// What a closed port shows: alive, says closed, refuses.
 #[must_use]
-pub fn closed_evidence(look: &Look, reset: Reset, at: Millis) -> [Evidence; 3] {
+pub fn closed_evidence(look: &Look, after: Option<Reset>, at: Millis) -> [Evidence; 3] {
     let seen = |of: &str, method, observed: String, agrees| Evidence {
         of: of.to_owned(),
         method,
@@ -439,6 +438,7 @@ pub fn closed_evidence(look: &Look, reset: Reset, at: Millis) -> [Evidence; 3] {
         agrees,
         at,
     };
+    let after = after.map(|reset| format!(" after a {reset}")).unwrap_or_default();
     let refused = look.memory == chip::Memory::Refused;
     let memory = if refused { "closed" } else { "memory can be read" };
     [
@@ -448,7 +448,7 @@ pub fn closed_evidence(look: &Look, reset: Reset, at: Millis) -> [Evidence; 3] {
             of: "lock.looks".to_owned(),
             method: Method::StatusRegister,
             expected: None,
-            observed: Some(format!("{} cold connects agree after a {reset}: {look}", chip::LOOKS)),
+            observed: Some(format!("{} cold connects agree{after}: {look}", chip::LOOKS)),
             agrees: true,
             at,
         },

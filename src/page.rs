@@ -96,6 +96,8 @@ impl Words {
 pub struct Page<'a> {
     name: Arc<str>,
     text: &'a str,
+    /// Offset of the first byte of every line.
+    lines: Vec<usize>,
     /// Lines that are no TOML. Whatever a broken line held is unknown, so nothing else is said about it.
     torn: Vec<usize>,
     problems: RefCell<Vec<Problem>>,
@@ -110,7 +112,8 @@ pub fn read<T>(file: &Read, words: Words, walk: impl FnOnce(&Table<'_>) -> T) ->
         Err(problem) => return (None, vec![problem]),
     };
     let (tree, errors) = DeTable::parse_recoverable(text);
-    let mut page = Page { name: file.name().into(), text, torn: Vec::new(), problems: RefCell::default() };
+    let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    let mut page = Page { name: file.name().into(), text, lines, torn: Vec::new(), problems: RefCell::default() };
     page.note_syntax(&errors);
     let walked = walk(&Table::open(&page, page.place(0), tree.get_ref(), words));
     (Some(walked), in_order(page.problems.into_inner()))
@@ -139,9 +142,9 @@ impl Page<'_> {
     }
 
     fn place(&self, at: usize) -> Place {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|&character| character != '\n').count() + 1;
+        let line = self.lines.partition_point(|start| *start <= at);
+        let start = line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default();
+        let column = self.text.get(start..at).map_or(1, |before| before.chars().count() + 1);
         Place { file: Arc::clone(&self.name), line, column }
     }
 
@@ -184,8 +187,17 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// A key that was only mistyped is told once, as unknown.
     fn note_missing(&self) {
-        self.words.required.iter().for_each(|key| self.needs(key));
+        let mistyped: Vec<&str> = self.tree.keys().filter_map(|key| self.meant(key.get_ref())).collect();
+        let missing = self.words.required.iter().filter(|key| !mistyped.contains(key));
+        missing.for_each(|key| self.needs(key));
+    }
+
+    /// The key that an unknown one probably is.
+    fn meant(&self, key: &str) -> Option<&'static str> {
+        let known: Vec<&'static str> = self.words.known().collect();
+        if known.contains(&key) { None } else { nearest(key, &known) }
     }
 
     /// Notes that this key is missing, if it is. In a file with broken lines nobody knows.
@@ -439,7 +451,6 @@ mod tests {
         assert_eq!(
             found,
             [
-                "a.toml:1:1: the file needs `name`",
                 "a.toml:1:10: `schema` must be a whole number from 0 to 4294967295, this is a whole number, perhaps out of range",
                 "a.toml:2:1: `nmae` is not known in the file; did you mean `name`? (one of: schema, name, flag, list, inner)",
                 "a.toml:3:8: `flag` must be true or false, this is a whole number, perhaps out of range",

@@ -12,6 +12,7 @@ use crate::{
     fault::Problem,
     ident::{self, Digest, Serial},
     image,
+    keys::PublicKey,
     recipe::{self, Product},
 };
 
@@ -164,7 +165,7 @@ impl Lot {
     #[must_use]
     pub fn key(&self) -> Option<Digest> {
         let stamp = self.product.key_hash.as_ref()?;
-        self.product.keys.get(&stamp.key).map(|key| key.spki_sha256())
+        self.product.keys.get(&stamp.key).map(PublicKey::spki_sha256)
     }
 
     /// Whether the recipe says that boards arrive closed.

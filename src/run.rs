@@ -282,7 +282,7 @@ pub struct Run<'lot> {
     lot: &'lot Lot,
     order: Order,
     awaits: Await,
-    run: Option<RunId>,
+    id: Option<RunId>,
     device: Option<DeviceId>,
     compared: Option<Compared>,
     evidence: Vec<Evidence>,
@@ -297,7 +297,7 @@ impl<'lot> Run<'lot> {
             lot,
             order,
             awaits: Await::Nothing,
-            run: None,
+            id: None,
             device: None,
             compared: None,
             evidence: Vec::new(),
@@ -314,7 +314,7 @@ impl<'lot> Run<'lot> {
     /// The run, once C1 is durable.
     #[must_use]
     pub fn id(&self) -> Option<RunId> {
-        self.run
+        self.id
     }
 
     /// The device, once it was read.
@@ -333,9 +333,8 @@ impl<'lot> Run<'lot> {
     #[must_use]
     pub fn consider(&mut self, standing: &Standing) -> Option<Turn> {
         let fault = match standing {
-            Standing::Free => return None,
             Standing::Open { attempts, released, .. } if *attempts >= ATTEMPTS && !released => too_often(*attempts),
-            Standing::Open { .. } => return None,
+            Standing::Free | Standing::Open { .. } => return None,
             Standing::Passed { run, device, seq } => {
                 return Some(Turn::Over(Ending::DoneAlready { run: *run, device: *device, seq: *seq }));
             }
@@ -369,7 +368,7 @@ impl<'lot> Run<'lot> {
     pub fn hear(&mut self, outcome: Outcome) -> Turn {
         match (self.awaits, outcome) {
             (Await::KeptErase, Outcome::KeptErase(intent)) => {
-                self.run = Some(intent.run());
+                self.id = Some(intent.run());
                 self.go(Await::Erased, Action::Erase(intent))
             }
             (Await::Erased, Outcome::Erased(identity, device)) => self.identified(&identity, &device),
@@ -378,7 +377,7 @@ impl<'lot> Run<'lot> {
             (Await::Programmed, Outcome::Programmed) => self.with_device(Await::Compared, Action::Compare),
             (Await::Compared, Outcome::Compared(compared)) => {
                 self.compared = Some(compared);
-                self.with_unit(|run, unit| run.intend_stamp(unit))
+                self.with_unit(Self::intend_stamp)
             }
             (Await::KeptStamp, Outcome::KeptStamp(intent)) => self.go(Await::Stamped, Action::Stamp(intent)),
             (Await::Stamped, Outcome::Stamped) => self.with_unit(Self::verify),
@@ -497,7 +496,7 @@ impl<'lot> Run<'lot> {
 
     /// The erase revealed a device that another record describes: that record is void now, and loudly.
     fn revealed(&mut self, serial: Serial, run: RunId, device: DeviceId) -> Turn {
-        let Some(by_run) = self.run else { return self.stop(ours(self.awaits)) };
+        let Some(by_run) = self.id else { return self.stop(ours(self.awaits)) };
         let because = format!("its device was erased under the label {}", self.order.serial);
         self.go(Await::KeptVoided, Action::KeepVoided(Voided { run, serial, device, because, by_run }))
     }
@@ -539,7 +538,7 @@ impl<'lot> Run<'lot> {
     }
 
     fn with_unit(&mut self, turn: impl FnOnce(&mut Self, Unit) -> Turn) -> Turn {
-        match (self.run, self.device) {
+        match (self.id, self.device) {
             (Some(run), Some(device)) => turn(self, Unit { run, serial: self.order.serial.clone(), device }),
             (None, _) | (_, None) => self.stop(ours(self.awaits)),
         }
@@ -548,11 +547,11 @@ impl<'lot> Run<'lot> {
     fn stop(&mut self, fault: Fault) -> Turn {
         let step = self.step();
         let stopped = Stopped {
-            run: self.run,
+            run: self.id,
             serial: self.order.serial.clone(),
             device: self.device,
             verdict: self.verdict(&fault),
-            touched: self.run.is_some(),
+            touched: self.id.is_some(),
             step: step.to_string(),
             evidence: std::mem::take(&mut self.evidence),
             fault,
@@ -563,17 +562,28 @@ impl<'lot> Run<'lot> {
 
     /// Whose problem it is: the unit's, the bench's, or nobody can tell.
     fn verdict(&self, fault: &Fault) -> facts::Ending {
+        if self.id.is_none() {
+            return before_anything(fault);
+        }
+        if self.awaits == Await::Passing && fault.exit == Exit::UnitFailed {
+            return facts::Ending::Fail;
+        }
+        if self.awaits.may_be_locked() {
+            return facts::Ending::Hold;
+        }
         match fault.exit {
-            _ if self.run.is_none() => match fault.exit {
-                Exit::NoAnswer | Exit::NoProbe | Exit::NotRecorded | Exit::Internal => facts::Ending::Retry,
-                _ if fault.code == "H-330" || fault.code == "H-331" => facts::Ending::Hold,
-                _ => facts::Ending::Refused,
-            },
-            _ if self.awaits == Await::Passing && fault.exit == Exit::UnitFailed => facts::Ending::Fail,
-            _ if self.awaits.may_be_locked() => facts::Ending::Hold,
             Exit::UnitFailed | Exit::WrongChip => facts::Ending::Fail,
             Exit::Quarantined | Exit::Duplicate | Exit::Closed => facts::Ending::Hold,
-            _ => facts::Ending::Retry,
+            Exit::Pass
+            | Exit::Internal
+            | Exit::Usage
+            | Exit::NoProbe
+            | Exit::NoAnswer
+            | Exit::NotRecorded
+            | Exit::Tampered
+            | Exit::InUse
+            | Exit::KeyRefused
+            | Exit::Interrupted => facts::Ending::Retry,
         }
     }
 
@@ -591,6 +601,25 @@ impl<'lot> Run<'lot> {
             stopped.fault = fault;
         }
         self.over(None)
+    }
+}
+
+/// A board that was not begun is refused as it is, unless it is the bench that failed, or nobody can tell what it is.
+fn before_anything(fault: &Fault) -> facts::Ending {
+    match fault.exit {
+        Exit::NoAnswer | Exit::NoProbe | Exit::NotRecorded | Exit::Internal => facts::Ending::Retry,
+        Exit::Quarantined if [MAYBE_FINISHED, TOO_OFTEN].contains(&fault.code.as_str()) => facts::Ending::Hold,
+        Exit::Pass
+        | Exit::Usage
+        | Exit::UnitFailed
+        | Exit::Duplicate
+        | Exit::Closed
+        | Exit::Quarantined
+        | Exit::WrongChip
+        | Exit::Tampered
+        | Exit::InUse
+        | Exit::KeyRefused
+        | Exit::Interrupted => facts::Ending::Refused,
     }
 }
 
@@ -613,6 +642,11 @@ fn refused(what: &str, next: &str, exit: Exit, code: &str, detail: &str) -> Faul
     Fault::new(Party::Supervisor, what, next).exit(exit).code(code).detail(detail)
 }
 
+/// Code of a unit whose board may be finished without a record.
+const MAYBE_FINISHED: &str = "H-330";
+/// Code of a unit that was tried too often.
+const TOO_OFTEN: &str = "H-331";
+
 const BLUE_RACK: &str = "Put the board on the blue rack and call the supervisor.";
 
 fn not_ours(detail: &str) -> Fault {
@@ -626,12 +660,12 @@ fn another_board(detail: &str) -> Fault {
 fn may_be_finished(line: &str) -> Fault {
     let next = "Put the board on the blue rack and call the supervisor: `dispose release` allows it to be done anew.";
     let detail = format!("an earlier run of this unit was cut off, and the closed board is alive, it says: {line}");
-    refused("this board may be finished, but its record is not", next, Exit::Quarantined, "H-330", &detail)
+    refused("this board may be finished, but its record is not", next, Exit::Quarantined, MAYBE_FINISHED, &detail)
 }
 
 fn too_often(attempts: u64) -> Fault {
     let detail = format!("{attempts} runs did not pass");
-    refused("this board was tried too often", BLUE_RACK, Exit::Quarantined, "H-331", &detail)
+    refused("this board was tried too often", BLUE_RACK, Exit::Quarantined, TOO_OFTEN, &detail)
 }
 
 fn on_hold(why: &str) -> Fault {

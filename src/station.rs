@@ -8,7 +8,7 @@ use std::{
 use schemars::JsonSchema;
 
 use crate::{
-    fault::{Exit, Fault, Party, Problem},
+    fault::Problem,
     file::{self, Read},
     ident::Mode,
     page::{self, Placed, Table, Words},
@@ -249,19 +249,13 @@ pub fn read_file(file: &Read) -> Result<Station, Vec<Problem>> {
 /// Refuses a bench whose mode this release cannot keep the promises of.
 ///
 /// # Errors
-/// In production mode: whose move it is, and what will do meanwhile.
-pub fn allowed(station: &Station) -> Result<(), Fault> {
+/// In production mode: what is missing, and what will do meanwhile.
+pub fn allowed(station: &Station) -> Result<(), Problem> {
+    let what = "production is refused: this release has no signed orders and no station identity yet; use \
+                \"training\" with virtual boards or \"engineering\" until the security team can sign orders";
     match station.mode.value {
         Mode::Engineering | Mode::Training => Ok(()),
-        Mode::Production => Err(Fault::new(
-            Party::Security,
-            "this release refuses production: there are no signed orders and no station identity yet",
-            "Use `mode = \"training\"` with virtual boards or `mode = \"engineering\"`; production comes with the release \
-             in which the security team signs orders.",
-        )
-        .exit(Exit::Usage)
-        .code("C-103")
-        .detail(station.mode.problem("`mode` = \"production\"").to_string())),
+        Mode::Production => Err(station.mode.problem(what)),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Everything that is tested across modules, as one binary: one link instead of one per area.
 
+mod c_reader;
 mod chip;
 mod export;
 mod image;
+mod inspect;
 mod keys;
 mod ledger;
 mod line;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
 use rootstamp::{
     fault::{Exit, Problem},
     file,
@@ -41,6 +42,14 @@ fn a_p256_key_has_the_fingerprint_that_imgtool_and_openssl_give_it() {
             assert_eq!(key.spki_sha256().to_string(), ids[name]["spki_sha256"], "{name}.{form}");
             assert_eq!(rootstamp::ident::hex(key.xy()), ids[name]["raw_xy_hex"], "{name}.{form}");
         }
+    }
+}
+
+#[test]
+fn a_key_saved_on_another_system_is_the_same_key() {
+    let pem = String::from_utf8(bytes("p256-a.pub.pem")).unwrap();
+    for text in [pem.replace('\n', "\r\n"), format!("GW3 root\n{pem}"), pem.trim_end().to_owned()] {
+        assert_eq!(read_bytes(text.as_bytes()).unwrap(), read("p256-a.spki.der").unwrap());
     }
 }
 
@@ -171,5 +180,23 @@ fn the_companys_list_refuses_its_keys_and_names_every_mistake_in_it() {
     let wrong = "schema = 2\n[[refused]]\nspki = \"ab\"\nreason = \"\"\ndate = \"yesterday\"\n";
     let problems = RefuseList::built_in().unwrap().with_company(&file(wrong)).unwrap_err();
     let lines: Vec<_> = problems.iter().map(|problem| problem.line.unwrap()).collect();
-    assert_eq!(lines, [1, 2, 3, 4, 5], "{problems:?}");
+    assert_eq!(lines, [1, 3, 4, 5], "{problems:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_key_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), pem in any::<bool>()) {
+        let head: &[u8] = if pem { b"-----BEGIN PUBLIC KEY-----\n" } else { &[0x30, 0x59] };
+        prop_assert!(read_bytes(&[head, &bytes].concat()).is_err());
+        prop_assert!(read_bytes(&bytes).is_err());
+    }
+
+    #[test]
+    fn no_key_file_cut_short_is_taken_or_makes_the_reader_panic(
+        name in proptest::sample::select(vec!["p256-a.pub.pem", "p256-a.spki.der", "p256-a.encrypted.der", "rsa2048-a.pkcs1.priv.der"]),
+        cut in 2usize..80,
+    ) {
+        let whole = bytes(name);
+        prop_assert!(read_bytes(&whole[..whole.len() - cut]).is_err());
+    }
 }

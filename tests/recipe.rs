@@ -10,6 +10,7 @@ use p256::{
     ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _},
     pkcs8::DecodePrivateKey as _,
 };
+use proptest::prelude::*;
 use rootstamp::{
     fault::{Exit, Problem, all_at_once},
     file,
@@ -162,12 +163,10 @@ fn a_recipe_with_five_mistakes_gets_five_messages_with_positions() {
     let problems = lot.problems();
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let expected = [
-        "`title`",
         "did you mean `title`?",
         "did you mean `blank`?",
         "`pselreset` must be a pin",
         "`slots` must be a whole number",
-        "`approtect`",
         "did you mean `approtect`?",
     ];
     assert_eq!(told.len(), expected.len(), "{told:#?}");
@@ -176,7 +175,7 @@ fn a_recipe_with_five_mistakes_gets_five_messages_with_positions() {
     }
     assert!(problems.iter().all(|problem| problem.line.is_some() && problem.column.is_some()));
     let fault = all_at_once(&problems);
-    assert_eq!((fault.exit, fault.causes.len()), (Exit::Usage, 7));
+    assert_eq!((fault.exit, fault.causes.len()), (Exit::Usage, 5));
 }
 
 #[test]
@@ -271,12 +270,13 @@ fn words_that_do_not_fit_the_kind_of_image_are_refused() {
 
 #[test]
 fn a_name_of_no_key_is_told_with_the_nearest() {
-    for (from, to) in [("trusts = [\"root\"]", "trusts = [\"roots\"]"), ("signed = \"root\"", "signed = \"roto\"")] {
-        let problems = Lot::good().with(from, to).problems();
-        assert!(problems[0].what.contains("did you mean `root`?"), "{problems:#?}");
+    for (from, to) in [
+        ("trusts = [\"root\"]", "trusts = [\"roots\"]"),
+        ("signed = \"root\"", "signed = \"roto\""),
+        ("key     = \"root\"", "key     = \"rot\""),
+    ] {
+        told(&Lot::good().with(from, to), "did you mean `root`?");
     }
-    let problems = Lot::good().with("key     = \"root\"", "key     = \"rot\"").problems();
-    assert!(problems.iter().any(|problem| problem.what.contains("did you mean `root`?")), "{problems:#?}");
 }
 
 #[test]
@@ -473,8 +473,9 @@ fn an_application_signed_with_a_development_key_is_refused_by_whole_key_and_by_h
     let hash = Digest::of(&development_key()).0.to_vec();
     for key_tlv in [(0x02, development_key()), (0x01, hash)] {
         let problems = Application { key_tlv, ..Application::good() }.lot().problems();
-        assert!(problems[0].what.contains(DEVELOPMENT_NAME), "{problems:#?}");
-        assert_eq!((problems[0].exit, all_at_once(&problems).exit), (Exit::KeyRefused, Exit::KeyRefused));
+        let refused = problems.iter().find(|problem| problem.exit == Exit::KeyRefused).unwrap();
+        assert!(refused.what.contains(DEVELOPMENT_NAME), "{problems:#?}");
+        assert_eq!(all_at_once(&problems).exit, Exit::KeyRefused);
     }
 }
 
@@ -521,6 +522,14 @@ fn the_keys_inside_a_bootloader_are_those_the_recipe_trusts() {
     told(&embedded(&[]), "key `root` is in `trusts`, but not inside");
     told(&embedded(&[spki("p256-a"), spki("p256-b")].concat()), "not in `trusts`");
     told(&embedded(&[spki("p256-a"), spki("ed25519-a")].concat()), "compares P-256 keys only");
+}
+
+#[test]
+fn an_application_signed_by_a_key_that_the_bootloader_does_not_trust_is_refused() {
+    let second = "[key.other]\nfile = \"b.pem\"\nspki_sha256 = \"dd79e5421ba9cb1b29b2f94d87fe6f621868fee37aeb5b00fe300632f90b71e8\"\n\n[uicr]";
+    let mut lot = embedded(&spki("p256-b")).with("[uicr]", second).with("trusts = [\"root\"]", "trusts = [\"other\"]");
+    lot.files.insert("b.pem".to_owned(), bytes("tests/vectors/keys/p256-b.pub.pem"));
+    told(&lot, "is signed by `root`, which image `bootloader` does not trust");
 }
 
 #[test]
@@ -617,5 +626,20 @@ fn a_recipe_of_nonsense_is_refused_without_a_panic() {
     {
         let lot = Lot { recipe: recipe.to_owned(), files: HashMap::new() };
         assert!(!lot.problems().is_empty(), "{recipe}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_byte_changed_in_a_recipe_makes_the_reader_panic(at in any::<proptest::sample::Index>(), byte in any::<u8>()) {
+        let mut lot = Lot::good();
+        let mut bytes = lot.recipe.clone().into_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        lot.recipe = String::from_utf8_lossy(&bytes).into_owned();
+        if let Err(problems) = lot.read_as(None) {
+            prop_assert!(!problems.is_empty());
+        }
     }
 }

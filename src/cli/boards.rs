@@ -1,4 +1,8 @@
-//! `rootstamp boards`
+<<<<<<< HEAD
+//! `rootstamp boards`: serves virtual boards to any probe tool until a signal comes.
+=======
+//! `rootstamp boards`: virtual boards behind sockets, until somebody stops it.
+>>>>>>> 3c948d898473f094a7d22e4c278e67a80690185c
 
 use std::{
     io::Write,
@@ -106,6 +110,7 @@ impl Arguments {
         let ChipName::Nrf52840 = self.chip;
         Setup {
             folder: self.dir.clone(),
+            count: None,
             sites: self.sites.into(),
             silicon: match self.silicon {
                 SiliconName::Old => Silicon::Old,
@@ -142,9 +147,10 @@ impl Arguments {
 
 fn no_signals(error: &std::io::Error) -> Fault {
     Fault::new(Party::Technician, "the boards could not be told when to stop", "Run the command from a shell.")
+        .code("X-010")
         .because(error)
 }
 
 fn no_board(error: &str) -> Fault {
-    Fault::new(Party::Maintainers, "a fresh board could not be put in", "Report this.").detail(error)
+    Fault::new(Party::Maintainers, "a fresh board could not be put in", "Report this.").code("X-005").detail(error)
 }

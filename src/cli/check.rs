@@ -77,7 +77,7 @@ pub(super) fn both(
     let mut problems: Vec<Problem> = orders.iter().map(|order| no_orders(order)).collect();
     let bench = station.map(station::read).transpose().map_err(|more| problems.extend(more)).unwrap_or_default();
     if let Some(bench) = &bench {
-        problems.extend(production(bench));
+        problems.extend(station::allowed(bench).err());
     }
     let mode = bench.as_ref().map(|bench| bench.mode.value);
     let lot = recipe.map(|path| recipe::read(path, mode).and_then(plan::lot)).transpose();
@@ -91,13 +91,6 @@ pub(super) fn both(
 fn no_orders(order: &std::path::Path) -> Problem {
     let what = "work orders come with a later release; leave --order out, and use mode training or engineering";
     Problem::new(order.display().to_string(), what)
-}
-
-/// Production needs what this release does not have yet, and says so before anything else.
-fn production(bench: &Station) -> Option<Problem> {
-    let what = "production needs signed orders and a station identity, which come with a later release; \
-                use engineering or training, and treat no such unit as shippable";
-    (bench.mode.value == Mode::Production).then(|| bench.mode.problem(what))
 }
 
 /// What the recipe asks of the bench.
@@ -115,7 +108,8 @@ fn fit(bench: &Station, lot: &Lot) -> Vec<Problem> {
         if let station::Probe::Virtual(chip) = &site.probe.value
             && chip != lot.family.name()
         {
-            let what = format!("site {}: the recipe builds on {}, this board is a {chip}", site.name, lot.family.name());
+            let what =
+                format!("site {}: the recipe builds on {}, this board is a {chip}", site.name, lot.family.name());
             problems.push(site.probe.problem(what));
         }
         if made_here && bench.mode.value != Mode::Training {
@@ -154,7 +148,10 @@ pub(super) fn remarks(lot: &Lot) -> Vec<String> {
 fn words(lot: Option<&Lot>, out: &mut dyn Write) -> Result<Exit, Fault> {
     if let Some(lot) = lot {
         let product = &lot.product;
-        say(out, &format!("{} {}  recipe {}  sha256:{}", product.code, product.title, product.symbols, product.digest))?;
+        say(
+            out,
+            &format!("{} {}  recipe {}  sha256:{}", product.code, product.title, product.symbols, product.digest),
+        )?;
         for remark in remarks(lot) {
             say(out, &format!("note: {remark}"))?;
         }

@@ -1,15 +1,200 @@
-//! `rootstamp demo`
+//! `rootstamp demo`: virtual boards and a whole shift.
 
-use std::io::Write;
+use std::{
+    io::{IsTerminal as _, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use crate::fault::{Exit, Fault, Party};
+use crate::{
+    cli::{
+        headless::{self, Label},
+        line::{self, Line, Make, VirtualHands},
+        say, station,
+    },
+    clock::{Clock, System},
+    fault::{self, Exit, Fault, Party},
+    file::Read,
+    ident::Mode,
+    ledger::{Ledger, Opening, Standing},
+    plan::{self, Lot},
+    recipe::{self, STAND_INS},
+    session,
+    station::Station,
+    ui::{keys::KeyName, screen},
+    virtual_board::{Latch, Pace, Silicon},
+};
+
+/// The bench of the demo travels inside the program, like its products.
+const BENCH: &str = include_str!("../../stations/demo.toml");
 
 /// Virtual boards and a whole shift, to see the line without hardware.
+///
+/// Tests this program against stand-ins for silicon: nothing it shows says anything about a real board.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
+#[command(after_help = "Examples:\n  \
+    rootstamp demo\n  \
+    rootstamp demo --headless --units 3\n  \
+    rootstamp demo --headless --units 3 --silicon old --latch lenient --json --data ./demo-data")]
+pub(super) struct Arguments {
+    /// How many units a headless shift has.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    units: u16,
+    /// Which chip.
+    #[arg(long, default_value = "nRF52840")]
+    chip: String,
+    /// What a virgin board does with its debug port; decides the product, too.
+    #[arg(long, value_enum, default_value = "hardened")]
+    silicon: SiliconName,
+    /// Which resets heed the lock: all, or only pin, power, brown-out and watchdog. Sources disagree about silicon.
+    #[arg(long, value_enum, default_value = "strict")]
+    latch: LatchName,
+    /// Folder of the records; a second shift continues its labels and device ids.
+    #[arg(long, value_name = "DIR", default_value = "demo-data")]
+    data: PathBuf,
+    /// No screen: events as lines. By itself where there is no terminal.
+    #[arg(long)]
+    headless: bool,
+    /// Events as JSON, one a line; no screen.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum SiliconName {
+    Old,
+    Hardened,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum LatchName {
+    Strict,
+    Lenient,
+}
 
 impl Arguments {
-    pub(super) fn run(self, _out: &mut dyn Write) -> Result<Exit, Fault> {
-        Err(Fault::new(Party::Maintainers, "not built yet", "Wait for it."))
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<Exit, Fault> {
+        self.known_chip()?;
+        let bench = self.bench()?;
+        let lot = self.lot()?;
+        let labels = free_labels(&bench, &lot, usize::from(self.units))?;
+        let headless = self.headless || self.json || !std::io::stdout().is_terminal();
+        let line = line::lay(&bench, lot, self.make(headless))?;
+        if headless { self.shift(line, labels, out) } else { on_screen(&bench, line, labels) }
+    }
+
+    fn known_chip(&self) -> Result<(), Fault> {
+        if crate::chip::family(&self.chip).is_some() {
+            return Ok(());
+        }
+        let known: Vec<_> = crate::chip::FAMILIES.iter().map(|family| family.name()).collect();
+        let what = format!("there is no demo for {}", self.chip);
+        Err(Fault::new(Party::Operator, what, format!("Choose one of: {}.", known.join(", ")))
+            .exit(Exit::Usage)
+            .code("C-106"))
+    }
+
+    fn bench(&self) -> Result<Station, Fault> {
+        let file = Read::from_memory("stations/demo.toml", BENCH.as_bytes().to_vec());
+        let bench = crate::station::read_file(&file).map_err(|problems| fault::all_at_once(&problems))?;
+        Ok(Station { data: self.data.clone(), ..bench })
+    }
+
+    fn lot(&self) -> Result<Lot, Fault> {
+        let product = match self.silicon {
+            SiliconName::Old => "templates/products/gw3-old.toml",
+            SiliconName::Hardened => "templates/products/gw3.toml",
+        };
+        recipe::read_from(&STAND_INS, Path::new(product), Some(Mode::Training))
+            .and_then(plan::lot)
+            .map_err(|problems| fault::all_at_once(&problems))
+    }
+
+    fn make(&self, headless: bool) -> Make {
+        Make {
+            silicon: match self.silicon {
+                SiliconName::Old => Silicon::Old,
+                SiliconName::Hardened => Silicon::Hardened,
+            },
+            latch: match self.latch {
+                LatchName::Strict => Latch::Strict,
+                LatchName::Lenient => Latch::Lenient,
+            },
+            pace: if headless { Pace::Fast } else { Pace::Silicon },
+        }
+    }
+
+    fn shift(&self, line: Line, labels: Vec<String>, out: &mut dyn Write) -> Result<Exit, Fault> {
+        let Line { setup, boards, .. } = line;
+        let Some(mut hands) = boards else { return Err(no_boards()) };
+        if !self.json {
+            say(out, "stand-ins: virtual boards, stand-in firmware, a throw-away key; nothing here is production")?;
+        }
+        let session = session::open(setup)?;
+        let mut labels = labels.into_iter().map(|text| Label { text, site: None });
+        let exit = headless::run(session, &mut labels, &mut hands, out, self.json)?;
+        if !self.json {
+            let data = self.data.display();
+            say(out, &format!("records: rootstamp records list --data {data}"))?;
+        }
+        Ok(exit)
+    }
+}
+
+fn no_boards() -> Fault {
+    let next = "Report this: the demo's bench names no virtual board.";
+    Fault::new(Party::Maintainers, "the demo has no boards", next).code("X-006")
+}
+
+/// The next labels of this product that no unit has yet.
+fn free_labels(bench: &Station, lot: &Lot, count: usize) -> Result<Vec<String>, Fault> {
+    let clock: Arc<dyn Clock> = Arc::new(System::new());
+    let opening =
+        Opening { mode: bench.mode.value, station: bench.name.clone(), tool: env!("CARGO_PKG_VERSION").to_owned() };
+    let ledger = Ledger::open(&bench.data, &opening, clock)?;
+    let mut labels = Vec::new();
+    for serial in (1..).map_while(|number| lot.product.serial.nth(number)) {
+        if labels.len() == count {
+            break;
+        }
+        if matches!(ledger.unit(&serial)?, Standing::Free) {
+            labels.push(serial.to_string());
+        }
+    }
+    Ok(labels)
+}
+
+fn on_screen(bench: &Station, mut line: Line, labels: Vec<String>) -> Result<Exit, Fault> {
+    let Some(boards) = line.boards.take() else { return Err(no_boards()) };
+    let mut hands = DemoHands { boards, labels, told: String::new() };
+    station::on_screen(bench, line, Some(&mut hands))
+}
+
+/// What the newcomer's hands can do: put boards in and take them out with two keys.
+struct DemoHands {
+    boards: VirtualHands,
+    labels: Vec<String>,
+    told: String,
+}
+
+impl screen::Hands for DemoHands {
+    fn hint(&self) -> Vec<String> {
+        if !self.told.is_empty() {
+            return vec![self.told.clone()];
+        }
+        let labels = self.labels.join("  ");
+        vec![
+            "Demo: F5 puts a virtual board into the left site or takes it out, F6 right.".to_owned(),
+            format!("Then type a label and Enter: {labels}"),
+        ]
+    }
+
+    fn keys(&self) -> &[(KeyName, &str)] {
+        &[(KeyName::F(5), "board left"), (KeyName::F(6), "board right")]
+    }
+
+    fn press(&mut self, key: KeyName) {
+        let index = usize::from(key == KeyName::F(6));
+        self.told = self.boards.swap(index).err().map(|fault| fault.what).unwrap_or_default();
     }
 }

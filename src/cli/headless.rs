@@ -86,6 +86,7 @@ fn flag() -> Result<Arc<AtomicBool>, Fault> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&flag)).map_err(|error| {
             Fault::new(Party::Technician, "signals cannot be caught", "Start rootstamp in an ordinary shell.")
+                .code("X-010")
                 .because(&error)
         })?;
     }
@@ -259,11 +260,9 @@ fn words(event: &Event, bench: Option<&Bench>) -> Option<String> {
             "passed {}  failed {}  held {}  retried {}",
             tally.passed, tally.failed, tally.held, tally.retried
         )),
-        Event::Board { .. }
-        | Event::Started { .. }
-        | Event::Step { .. }
-        | Event::Measured { .. }
-        | Event::Tally(_) => None,
+        Event::Board { .. } | Event::Started { .. } | Event::Step { .. } | Event::Measured { .. } | Event::Tally(_) => {
+            None
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod dispose;
 mod export;
 mod headless;
 mod inspect;
+mod line;
 mod records;
 mod schema;
 mod station;
@@ -76,6 +77,7 @@ pub(crate) fn say(out: &mut dyn Write, line: &str) -> Result<(), Fault> {
             "the output could not be written",
             "Check the disk or pipe that standard output goes to, then run the command again.",
         )
+        .code("C-170")
         .because(&error)),
     }
 }

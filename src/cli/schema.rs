@@ -1,15 +1,53 @@
-//! `rootstamp schema`
+//! `rootstamp schema`: what an editor needs to know about our files.
 
 use std::io::Write;
 
-use crate::fault::{Exit, Fault, Party};
+use clap::ValueEnum;
+
+use crate::{
+    cli::say,
+    fault::{Exit, Fault, Party},
+    recipe, station,
+};
 
 /// JSON Schema of a product or station file, for editors.
+///
+/// The same as in `templates/schemas/`. Name it in the first line of a file: `#:schema ../schemas/product.schema.json`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {}
+#[command(after_help = "Example:\n  rootstamp schema product > templates/schemas/product.schema.json")]
+pub(super) struct Arguments {
+    /// Which file.
+    of: Of,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Of {
+    /// A product: what the finished unit must be.
+    Product,
+    /// A station: what stands on the bench.
+    Station,
+    /// A signed order; comes with a later release.
+    Order,
+}
 
 impl Arguments {
-    pub(super) fn run(self, _out: &mut dyn Write) -> Result<Exit, Fault> {
-        Err(Fault::new(Party::Maintainers, "not built yet", "Wait for it."))
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<Exit, Fault> {
+        let schema = match self.of {
+            Of::Product => recipe::schema(),
+            Of::Station => station::schema(),
+            Of::Order => return Err(no_orders()),
+        };
+        say(out, &format!("{schema:#}"))?;
+        Ok(Exit::Pass)
     }
+}
+
+fn no_orders() -> Fault {
+    Fault::new(
+        Party::Maintainers,
+        "this release knows no orders yet",
+        "Use `schema product` or `schema station`; orders come with the release in which the security team signs them.",
+    )
+    .exit(Exit::Usage)
+    .code("C-105")
 }

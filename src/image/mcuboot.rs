@@ -225,6 +225,12 @@ impl Image {
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 
+    /// Whether its SHA-256 fits its contents.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        self.hash_wrong().is_none()
+    }
+
     /// The value of the protected SEC_CNT, if there is exactly one: MCUboot reads no other.
     #[must_use]
     pub fn security_counter(&self) -> Option<u32> {
@@ -245,6 +251,12 @@ impl Image {
     #[must_use]
     pub fn key_hash(&self) -> Option<Digest> {
         self.value(KEYHASH).and_then(|hash| <[u8; 32]>::try_from(hash).ok()).map(Digest)
+    }
+
+    /// Fingerprint of the key that it says it was signed with: of the whole key, or as named by hash.
+    #[must_use]
+    pub fn signer(&self) -> Option<Digest> {
+        self.public_key().map(Digest::of).or_else(|| self.key_hash())
     }
 
     /// The image's own first program address: its vector table.
@@ -339,19 +351,15 @@ impl Signs {
     /// Looks for them.
     #[must_use]
     pub fn of(map: &Map) -> Self {
-        let first = |find: &dyn Fn(&Segment) -> Option<usize>| {
-            map.segments()
-                .iter()
-                .find_map(|segment| Some(segment.at.saturating_add(u32::try_from(find(segment)?).ok()?)))
-        };
-        let literal = first(&|segment| position(&segment.bytes, &MAGIC.to_le_bytes()));
+        let first = |find: &dyn Fn(&Segment) -> Option<u32>| map.segments().iter().find_map(find);
+        // The header of an image that is in the file too is no constant of a program.
+        let literal = first(&|segment| positions(segment, &MAGIC.to_le_bytes()).find(|at| read(map, *at).is_err()));
         let instructions = || first(&|segment| moved(segment, MAGIC)).map(|at| (at, Carrier::Instructions));
-        let trailer = |segment: &Segment| {
-            position(&segment.bytes, &TRAILER_MAGIC).or_else(|| position(&segment.bytes, &TRAILER_MAGIC_WIDE))
-        };
+        let narrow = first(&|segment| positions(segment, &TRAILER_MAGIC).next());
+        let wide = || first(&|segment| positions(segment, &TRAILER_MAGIC_WIDE).next());
         Self {
             image_magic: literal.map(|at| (at, Carrier::Literal)).or_else(instructions),
-            trailer_magic: first(&trailer),
+            trailer_magic: narrow.or_else(wide),
         }
     }
 
@@ -376,24 +384,31 @@ impl fmt::Display for Signs {
     }
 }
 
-fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+/// Every address of the segment at which these bytes stand.
+fn positions<'s>(segment: &'s Segment, wanted: &'s [u8]) -> impl Iterator<Item = u32> + 's {
+    let windows = segment.bytes.windows(wanted.len()).enumerate();
+    windows.filter(move |(_, window)| *window == wanted).filter_map(|(from, _)| address(segment, from))
+}
+
+fn address(segment: &Segment, from: usize) -> Option<u32> {
+    segment.at.checked_add(u32::try_from(from).ok()?)
 }
 
 /// How many halfwords may lie between a MOVW and its MOVT.
 const REACH: usize = 16;
 
 /// Where a MOVW and a MOVT load this constant into one register. [ARMv7-M ARM A7.7.76 T3, A7.7.79 T1]
-fn moved(segment: &Segment, constant: u32) -> Option<usize> {
+fn moved(segment: &Segment, constant: u32) -> Option<u32> {
     let start = (segment.at & 1) as usize;
     let halves: Vec<u32> = segment.bytes.get(start..)?.chunks_exact(2).map(|half| le(Some(half))).collect();
     let (low, high) = (constant & 0xFFFF, constant >> 16);
     let at = |opcode: u32, index: usize| move_immediate(opcode, *halves.get(index)?, *halves.get(index + 1)?);
-    (0..halves.len()).find_map(|index| {
+    let found = (0..halves.len()).find_map(|index| {
         let (value, register) = at(0xF240, index)?;
         let paired = || (index + 2..index + 2 + REACH).any(|index| at(0xF2C0, index) == Some((high, register)));
         (value == low && paired()).then_some(start + index * 2)
-    })
+    });
+    address(segment, found?)
 }
 
 /// The immediate and register of a MOVW (0xF240) or MOVT (0xF2C0), if these halfwords are one.

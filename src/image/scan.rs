@@ -43,17 +43,22 @@ pub enum Kind {
 }
 
 impl Found {
-    /// For messages: what, and where.
+    /// For messages: what it is. Of a private key, its form only.
     #[must_use]
-    pub fn describe(&self) -> String {
-        let what = match (&self.kind, &self.refused) {
+    pub fn what(&self) -> String {
+        match (&self.kind, &self.refused) {
             (Kind::Private(form), _) => format!("a private key ({form})"),
             (Kind::P256(_) | Kind::Other(_) | Kind::Raw(_), Some(refused)) => refused.to_string(),
             (Kind::P256(key), None) => format!("P-256 key {}", key.spki_sha256()),
             (Kind::Other(kind), None) => format!("a public key ({kind})"),
             (Kind::Raw(_), None) => "a raw key".to_owned(),
-        };
-        format!("{what} at 0x{:08X}", self.at)
+        }
+    }
+
+    /// For messages: what, and where.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        format!("{} at 0x{:08X}", self.what(), self.at)
     }
 
     /// A problem at the line that wrote it.

@@ -150,7 +150,8 @@ impl RefuseList {
         self.refuses_digest(&key.spki_sha256())
     }
 
-    /// Whether the key with this SHA-256 of its SubjectPublicKeyInfo is refused, and why.
+    /// Whether the key with this SHA-256 of its SubjectPublicKeyInfo, or of the encoding that MCUboot hashes, is
+    /// refused, and why.
     #[must_use]
     pub fn refuses_digest(&self, spki_sha256: &Digest) -> Option<&Refused> {
         self.by_digest.get(spki_sha256).and_then(|&index| self.all.get(index))
@@ -196,6 +197,10 @@ impl RefuseList {
             if let Some(bytes) = hex.as_deref().and_then(bytes_from_hex) {
                 self.look_for(Needle { bytes, form, refused: index });
             }
+        }
+        // RSA keys are named in an image by the hash of another encoding.
+        if let Some(hash) = key.mcuboot_keyhash.as_ref().and_then(|hashes| hashes.sha256) {
+            self.by_digest.entry(hash).or_insert(index);
         }
         let why = if key.private_key_published { Why::PrivateHalfPublished } else { Why::DevelopmentKey };
         self.add(Refused {
@@ -248,9 +253,16 @@ struct PublishedKey {
     raw_hex: Option<String>,
     nrf5sdk_pk_le_hex: Option<String>,
     modulus_hex: Option<String>,
+    mcuboot_keyhash: Option<KeyHashes>,
     sources: Vec<String>,
     private_key_published: bool,
     category: String,
+}
+
+/// Other hashes are of images that this release does not take.
+#[derive(Deserialize)]
+struct KeyHashes {
+    sha256: Option<Digest>,
 }
 
 const FILE_WORDS: Words =

@@ -247,8 +247,8 @@ fn required<T: FromSql>(row: &Row<'_>, column: &str) -> Result<T, String> {
 
 fn text(row: &Row<'_>, column: &str) -> Result<String, String> {
     let text: String = required(row, column)?;
-    if text.is_empty() || text.contains('\n') {
-        return Err(format!("its {column} is empty or has a line break"));
+    if text.contains('\n') {
+        return Err(format!("its {column} has a line break"));
     }
     Ok(text)
 }

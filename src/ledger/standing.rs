@@ -25,7 +25,7 @@ pub enum Standing {
         run: RunId,
         /// The only device it may ever be bound to, once one was.
         device: Option<DeviceId>,
-        /// Lock words may have been written in that run.
+        /// Lock words may stand on the device: they were to be written, and no erase is known since.
         locked_intent: bool,
         /// Runs so far.
         attempts: u64,
@@ -141,6 +141,8 @@ impl Story {
             Kind::Bound => {
                 self.device = entry.device;
                 self.stage = Stage::Bound;
+                // Only now is the erase known to have happened.
+                self.locked_intent = false;
             }
             Kind::StampIntent => self.stage = Stage::Stamped,
             Kind::Verified => {
@@ -162,17 +164,20 @@ impl Story {
         self.run = Some(run);
         self.stage = Stage::Opened;
         self.state = State::Open;
-        self.locked_intent = false;
         self.released = false;
         self.stopped = None;
         self.attempts += 1;
     }
 
+    /// Ends the run it names. A refused second scan of a unit names none, and must not end the run that is under way.
     fn stop(&mut self, entry: &Entry) {
-        self.stage = Stage::Over;
         let stopped = facts::read::<facts::Stopped>(&entry.body);
-        self.stopped = stopped.as_ref().map(|stopped| stopped.verdict);
-        match self.stopped {
+        let verdict = stopped.as_ref().map(|stopped| stopped.verdict);
+        if entry.run == self.run {
+            self.stage = Stage::Over;
+            self.stopped = verdict;
+        }
+        match verdict {
             Some(facts::Ending::Fail | facts::Ending::Retry | facts::Ending::Refused) => {}
             // A stop that cannot be read is no reason to go on with the unit.
             Some(facts::Ending::Hold) | None => self.hold(stopped.map(|stopped| stopped.fault.what)),

@@ -26,7 +26,7 @@ pub struct UnitRecord {
     pub serial: Serial,
     /// `free`, `open`, `passed`, `held`, `void` or `scrapped`.
     pub standing: &'static str,
-    /// PASS, FAIL, RETRY, HOLD, VOID, SCRAPPED, or UNFINISHED where a run was cut off or released.
+    /// PASS, FAIL, RETRY, REFUSED, HOLD, VOID, SCRAPPED, or UNFINISHED where a run was cut off or released.
     pub verdict: &'static str,
     /// Why it is held.
     pub why: Option<String>,
@@ -105,8 +105,8 @@ impl Records {
         let mut counts = Counts::default();
         let mut units: BTreeMap<String, Day> = BTreeMap::new();
         for ending in self.endings(product, &day).map_err(|error| fault::unreadable(&error))? {
-            if ending.word == "RETRY" {
-                counts.retried += 1;
+            if ending.word == "RETRY" || ending.word == "REFUSED" {
+                counts.retried += u64::from(ending.word == "RETRY");
                 continue;
             }
             let unit =

@@ -46,7 +46,8 @@ pub(super) fn read(
     let keys = reading.keys(&written.key, list.as_ref());
     let images = reading.images(written, &keys, list.as_ref());
     reading.overlaps(&images);
-    reading.roots(written, &images);
+    reading.roots(written, &images, &keys);
+    reading.chain(&images, &keys);
     let product = reading.product(written, source, keys, images);
     let mut problems = reading.problems;
     problems.dedup();
@@ -313,8 +314,8 @@ impl Reading<'_> {
             }
         };
         self.vectors(map, image.program());
-        let named = image.public_key().map(Digest::of).or_else(|| image.key_hash());
-        let refused: Option<Refused> = list.zip(named).and_then(|(list, named)| list.refuses_digest(&named).cloned());
+        let refused: Option<Refused> =
+            list.zip(image.signer()).and_then(|(list, named)| list.refuses_digest(&named).cloned());
         if let Some(refused) = &refused {
             self.refuse(map.problem_at(image.at, format!("signed with a {refused}, as its TLVs at the end say")));
         }
@@ -366,7 +367,7 @@ impl Reading<'_> {
     }
 
     /// Bootloader, key on the chip and signature must speak of one key, or the chain does not boot.
-    fn roots(&mut self, written: &Written, images: &[Image]) {
+    fn roots(&mut self, written: &Written, images: &[Image], keys: &Keys) {
         let stamp = written.stamp.as_ref().and_then(|stamp| stamp.key_hash.as_ref());
         let needy = written.image.iter().find(|image| matches!(&image.keys, Some(keys) if keys.value == Inside::HwKey));
         let read_by = stamp.and_then(|stamp| stamp.read_by.as_ref()).map(|read_by| read_by.value);
@@ -385,15 +386,32 @@ impl Reading<'_> {
                     .place
                     .problem("`read_by` = \"mcuboot-hw-key\", but no image is a bootloader with `keys` = \"hw-key\""),
             ),
-            (Some(_), Some(stamp)) => self.one_root(stamp, images),
+            (Some(_), Some(stamp)) => self.one_root(stamp, images, keys),
             (None, Some(_) | None) => {}
         }
     }
 
-    fn one_root(&mut self, stamp: &WrittenKeyHash, images: &[Image]) {
-        let Some(key) = &stamp.key else { return };
+    /// A bootloader starts nothing that was signed by a key it does not trust.
+    fn chain(&mut self, images: &[Image], keys: &Keys) {
+        let (signed, bootloaders) = (Is::McubootImage, Is::Mcuboot);
+        for bootloader in images.iter().filter(|image| image.is == bootloaders) {
+            for image in images.iter().filter(|image| image.is == signed) {
+                let Some(signed) = image.signed.as_ref().filter(|signed| keys.contains_key(*signed)) else { continue };
+                if !trusts(bootloader, signed, keys) {
+                    self.note(image.place.problem(format!(
+                        "image `{}` is signed by `{signed}`, which image `{}` does not trust: it would not boot",
+                        image.name, bootloader.name
+                    )));
+                }
+            }
+        }
+    }
+
+    fn one_root(&mut self, stamp: &WrittenKeyHash, images: &[Image], keys: &Keys) {
+        let Some(key) = stamp.key.as_ref().filter(|key| keys.contains_key(&key.value)) else { return };
         for image in images {
-            if let Some(signed) = image.signed.as_ref().filter(|signed| **signed != key.value) {
+            let signed = image.signed.as_ref().filter(|signed| **signed != key.value && keys.contains_key(*signed));
+            if let Some(signed) = signed {
                 self.note(key.problem(format!(
                     "the chip gets the hash of key `{}`, but image `{}` is signed by `{signed}`: it would not boot",
                     key.value, image.name
@@ -406,7 +424,7 @@ impl Reading<'_> {
                     image.name
                 )));
             }
-            if image.inside == Some(Inside::HwKey) && !image.trusts.contains(&key.value) {
+            if image.inside == Some(Inside::HwKey) && !trusts(image, &key.value, keys) {
                 self.note(key.problem(format!("image `{}` does not trust key `{}`", image.name, key.value)));
             }
         }
@@ -571,6 +589,11 @@ impl Reading<'_> {
 fn spot(written: Option<&Placed<(String, u32)>>) -> Option<Spot> {
     let Placed { value: (area, index), place } = written?;
     Some(Spot { area: area.clone(), index: *index, place: place.clone() })
+}
+
+/// Whether this bootloader trusts this key, or might: a name that no key has is told by itself.
+fn trusts(bootloader: &Image, key: &str, keys: &Keys) -> bool {
+    bootloader.trusts.iter().any(|name| name == key || !keys.contains_key(name))
 }
 
 /// Whether it is known how this image knows its key.

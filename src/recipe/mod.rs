@@ -206,8 +206,11 @@ pub fn read_from(shelf: &dyn Shelf, path: &Path, mode: Option<Mode>) -> Result<P
     let source = shelf.take(path, FILE_LIMIT).map_err(|problem| vec![problem])?;
     let (written, mut problems) = written::read(&source);
     let Some(written) = written else { return Err(problems) };
+    let name = source.name();
     let (product, more) = meant::read(&written, source, shelf, mode);
     problems.extend(more);
+    // The recipe from top to bottom, then the files it names.
+    problems.sort_by_cached_key(|problem| (problem.file != name, problem.file.clone(), problem.line, problem.column));
     match product {
         Some(product) if problems.is_empty() => Ok(product),
         _ => Err(problems),

@@ -59,7 +59,7 @@ pub fn conduct(place: &mut Workplace<'_>, order: Order) -> Outcome {
     };
     place.step(step, if matches!(ending, Ending::Passed(_)) { Progress::Done } else { Progress::Stopped });
     let took = Millis(place.clock.since_start().0.saturating_sub(began.0));
-    outcome(place.lot, serial, run.id(), ending, took)
+    outcome(place.lot, &serial, run.id(), ending, took)
 }
 
 /// A mutex whose holder panicked still guards a ledger that is whole: every entry is one transaction.
@@ -171,7 +171,9 @@ impl Workplace<'_> {
 
     fn keep_erase(&self, intent: facts::EraseIntent) -> run::Outcome {
         let kept_golden = self.lot.golden.to_bytes().map_err(|error| {
-            Fault::new(Party::Maintainers, "the golden state cannot be stored", "Report this.").because(&error)
+            Fault::new(Party::Maintainers, "the golden state cannot be stored", "Report this.")
+                .code("X-011")
+                .because(&error)
         });
         let golden = kept_golden.and_then(|bytes| open(self.ledger).keep_golden(&bytes));
         kept(golden.and_then(|_| self.keep(intent)), run::Outcome::KeptErase)
@@ -293,7 +295,7 @@ fn nobody_cycled_power() -> Fault {
         .detail("it is open after soft and pin reset, and nobody could take its power away")
 }
 
-fn outcome(lot: &Lot, serial: Serial, run: Option<crate::ident::RunId>, ending: Ending, took: Millis) -> Outcome {
+fn outcome(lot: &Lot, serial: &Serial, run: Option<crate::ident::RunId>, ending: Ending, took: Millis) -> Outcome {
     let plain = |verdict, exit| Outcome {
         verdict,
         serial: Some(serial.clone()),

@@ -469,10 +469,8 @@ mod tests {
         put_in(&mut foreman, 0);
         scan(&mut foreman, "A1");
         let fault = Fault::new(crate::fault::Party::Technician, "full", "Free the disk.").exit(Exit::NotRecorded);
-        let mut outcome = match end(&mut foreman, 0, Verdict::Retry, "A1").events.remove(0) {
-            Event::Verdict { outcome, .. } => outcome,
-            other => panic!("{other:?}"),
-        };
+        let ended = end(&mut foreman, 0, Verdict::Retry, "A1").events.remove(0);
+        let Event::Verdict { mut outcome, .. } = ended else { panic!("{ended:?}") };
         outcome.fault = Some(fault);
         let reaction = foreman.report(Report::Ended(Site(0), Box::new(outcome), Tally::default()));
         assert!(reaction.events.iter().any(|event| matches!(event, Event::LineHolds { .. })));

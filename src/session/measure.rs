@@ -54,7 +54,7 @@ pub fn measure(
     let (port, look) = chip::classify(family, &mut hand)?;
     match port {
         Port::Closed => {
-            let mut evidence = gate::closed_evidence(&look, Reset::Power, clock.since_start()).to_vec();
+            let mut evidence = gate::closed_evidence(&look, None, clock.since_start()).to_vec();
             evidence.push(hear_boot(&mut hand, console, family, golden, clock)?);
             evidence.extend(hidden(golden, serial, clock));
             hand.let_go().map_err(|broke| chip::unanswered(&broke))?;

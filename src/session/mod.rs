@@ -66,7 +66,8 @@ pub struct Session {
     pub commands: Sender<Command>,
     /// What is told; ends after [`Event::Closed`].
     pub events: Receiver<Event>,
-    foreman: JoinHandle<()>,
+    /// Ends when everything is over and the records are closed.
+    pub foreman: JoinHandle<()>,
 }
 
 impl Session {
@@ -82,7 +83,7 @@ impl Session {
 /// Everything the foreman hears, in one queue.
 enum Heard {
     Command(Command),
-    Report(Report),
+    Report(Box<Report>),
 }
 
 /// Opens a session: one thread per site, one that hands out work.
@@ -119,7 +120,7 @@ fn reports(say: &Sender<Heard>) -> Box<dyn FnMut(Report) + Send> {
     let say = say.clone();
     Box::new(move |report| {
         // The foreman outlives its sites; a report after that has nobody to hear it.
-        let _ = say.send(Heard::Report(report));
+        let _ = say.send(Heard::Report(Box::new(report)));
     })
 }
 
@@ -149,7 +150,7 @@ fn direct(
     while !foreman.is_done() {
         let reaction = match heard.recv() {
             Ok(Heard::Command(command)) => foreman.command(command),
-            Ok(Heard::Report(report)) => foreman.report(report),
+            Ok(Heard::Report(report)) => foreman.report(*report),
             Err(_) => break,
         };
         hand_out(&reaction, &sites);
@@ -188,14 +189,19 @@ fn bench(setup: &Setup) -> Bench {
         sites: setup.seats.iter().map(|seat| seat.name.clone()).collect(),
         steps: Step::ALL.iter().map(ToString::to_string).collect(),
         bin: setup.bin.clone(),
-        serial_pattern: product.serial.pattern().to_owned(),
+        serial_pattern: example(&setup.lot),
     }
+}
+
+/// A label of this product: people read an example more easily than a pattern.
+fn example(lot: &Lot) -> String {
+    lot.product.serial.nth(1).map_or_else(|| lot.product.serial.pattern().to_owned(), |serial| serial.to_string())
 }
 
 fn judge(lot: &Arc<Lot>) -> Judge {
     let lot = Arc::clone(lot);
     Box::new(move |label| {
-        let expected = lot.product.serial.pattern();
+        let expected = format!("a label like {}", example(&lot));
         let serial = label.parse().map_err(|error: crate::ident::BadSerial| format!("{error}; expected {expected}"))?;
         lot.product.serial.check(&serial).map_err(|error| error.to_string())?;
         Ok(serial)

@@ -212,7 +212,7 @@ fn unusable(error: &str) -> Fault {
         "Start rootstamp in a terminal window, or use --headless.",
     )
     .exit(Exit::Usage)
-    .code("C-103")
+    .code("C-104")
     .detail(error)
 }
 
@@ -222,6 +222,7 @@ fn silent() -> Fault {
         "the session ended without its last event",
         "Put the boards in hand on the blue rack, send the ledger and the log to rootstamp's maintainers, and start again.",
     )
+    .code("X-009")
 }
 
 /// What a terminal's key is here; text with Alt is what a terminal makes of an escape before it.

@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader, Read, Write},
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
-    os::unix::net::{UnixListener, UnixStream},
+    os::{
+        fd::OwnedFd,
+        unix::net::{UnixListener, UnixStream},
+    },
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -52,6 +55,8 @@ pub enum Pace {
 pub struct Setup {
     /// Where sockets and serial lines appear; made if absent.
     pub folder: PathBuf,
+    /// Where the count of fresh boards is kept, so that none repeats an earlier one's id; in `folder` if absent.
+    pub count: Option<PathBuf>,
     /// How many sites: `left` and `right` for two, else `site-1` and so on.
     pub sites: usize,
     /// Which boards come fresh.
@@ -72,6 +77,8 @@ pub struct Setup {
 pub struct Bench {
     room: Arc<Room>,
     threads: Vec<JoinHandle<()>>,
+    /// The listeners once more, to wake those who wait at them.
+    doors: Vec<Client>,
 }
 
 impl Bench {
@@ -81,7 +88,7 @@ impl Bench {
     /// A folder that cannot be used: too long for a socket, not writable, or served by somebody else.
     pub fn serve(setup: &Setup, clock: &Arc<dyn Clock>) -> Result<Self, Fault> {
         std::fs::create_dir_all(&setup.folder).map_err(|error| no_folder(&setup.folder, &error))?;
-        let count = setup.folder.join("next-device");
+        let count = setup.count.clone().unwrap_or_else(|| setup.folder.join("next-device"));
         let lot = Lot::new(setup.silicon, setup.latch, setup.seed).kept_in(count);
         let mut sites = Vec::new();
         let mut doors = Vec::new();
@@ -99,16 +106,18 @@ impl Bench {
             sites,
             lot,
             shelf: Mutex::default(),
-            orders,
+            orders: orders.clone(),
             pace: setup.pace,
             clock: Arc::clone(clock),
             stop: AtomicBool::new(false),
             clients: Mutex::default(),
         });
-        let mut bench = Self { room, threads: Vec::new() };
+        let mut bench = Self { room, threads: Vec::new(), doors: vec![Client::door(&control, &orders)?] };
         for (index, (unix, tcp)) in doors.into_iter().enumerate() {
+            bench.doors.push(Client::door(&unix, &setup.folder)?);
             bench.spawn(move |room| room.receive(index, || unix.accept().map(|(client, _)| Client::Unix(client))));
             if let Some(tcp) = tcp {
+                bench.doors.push(Client::tcp_door(&tcp, &setup.folder)?);
                 bench.spawn(move |room| room.receive(index, || tcp.accept().map(|(client, _)| Client::Tcp(client))));
             }
         }
@@ -147,8 +156,8 @@ impl Bench {
         self.room.site(site).map(|site| Arc::clone(&site.slot))
     }
 
-    /// Puts in a board that was made for this.
-    #[must_use]
+    /// Puts in a board that was made for this, and hands back the one that was there.
+    #[expect(clippy::must_use_candidate, reason = "putting it in is the point")]
     pub fn place(&self, site: &str, board: Board) -> Option<Board> {
         lock(&self.room.site(site)?.slot).insert(board)
     }
@@ -173,12 +182,9 @@ impl Drop for Bench {
         for client in self.room.clients().values() {
             client.hang_up();
         }
-        // A listener notices only when somebody comes.
-        for site in &self.room.sites {
-            let _ = UnixStream::connect(&site.socket);
-            let _ = site.port.map(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)));
+        for door in &self.doors {
+            door.hang_up();
         }
-        let _ = UnixStream::connect(&self.room.orders);
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -399,9 +405,7 @@ impl Room {
             return Err(format!("there is a board at {}; remove or swap it", site.name));
         }
         let board = match device {
-            Some(device) => {
-                self.shelf().remove(&device).ok_or_else(|| format!("no board {device} on the shelf"))?
-            }
+            Some(device) => self.shelf().remove(&device).ok_or_else(|| format!("no board {device} on the shelf"))?,
             None => self.lot.fresh(),
         };
         let old = lock(&site.slot).insert(board);
@@ -431,6 +435,17 @@ enum Client {
 }
 
 impl Client {
+    /// A listening socket under another name: shutting it down wakes who waits for it.
+    fn door(listener: &UnixListener, path: &Path) -> Result<Self, Fault> {
+        let again = listener.try_clone().map_err(|error| no_folder(path, &error))?;
+        Ok(Self::Unix(OwnedFd::from(again).into()))
+    }
+
+    fn tcp_door(listener: &TcpListener, path: &Path) -> Result<Self, Fault> {
+        let again = listener.try_clone().map_err(|error| no_folder(path, &error))?;
+        Ok(Self::Tcp(OwnedFd::from(again).into()))
+    }
+
     fn is_tcp(&self) -> bool {
         matches!(self, Self::Tcp(_))
     }
@@ -483,9 +498,10 @@ fn unix_listener(path: &Path) -> Result<UnixListener, Fault> {
         return Err(Fault::new(
             Party::Technician,
             format!("{} has {length} bytes; a socket's path may have {most}", path.display()),
-            "Serve the boards from a folder with a shorter path, as under /tmp.",
+            "Name a folder with a shorter path with --dir.",
         )
-        .exit(Exit::Usage));
+        .exit(Exit::Usage)
+        .code("C-151"));
     }
     if UnixStream::connect(path).is_ok() {
         return Err(Fault::new(
@@ -493,7 +509,8 @@ fn unix_listener(path: &Path) -> Result<UnixListener, Fault> {
             format!("{} is served by another process", path.display()),
             "Stop the other one, or serve from another folder.",
         )
-        .exit(Exit::InUse));
+        .exit(Exit::InUse)
+        .code("C-152"));
     }
     // Left behind by one that was killed.
     let _ = std::fs::remove_file(path);
@@ -512,6 +529,7 @@ fn tcp_listener(first: u16, index: usize) -> Result<TcpListener, Fault> {
             "Name another --tcp port.",
         )
         .exit(Exit::Usage)
+        .code("C-153")
         .because(&error)
     })
 }
@@ -523,5 +541,6 @@ fn no_folder(path: &Path, error: &(dyn std::error::Error + 'static)) -> Fault {
         "Name a folder that can be written to with --dir.",
     )
     .exit(Exit::Usage)
+    .code("C-150")
     .because(error)
 }

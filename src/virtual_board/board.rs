@@ -96,10 +96,7 @@ pub struct Board {
     core: Core,
     port: Port,
     ctrl: CtrlAp,
-    /// The low byte of UICR.APPROTECT as of the last time it was looked at.
-    latched: u8,
-    /// An erase was completed, and nothing has looked at the UICR since.
-    window: bool,
+    protection: Protection,
     powered: bool,
     pin_low: bool,
     lockup_resets: bool,
@@ -109,6 +106,14 @@ pub struct Board {
     boots: Result<String, NoBoot>,
     prints_at: Option<u64>,
     uart: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+struct Protection {
+    /// The low byte of UICR.APPROTECT as of the last time it was looked at.
+    latched: u8,
+    /// An erase was completed, and nothing has looked at the UICR since.
+    window: bool,
 }
 
 /// The last value read over the access port, and how often in a row.
@@ -139,8 +144,7 @@ impl Board {
             core: Core::new(),
             port: Port::new(),
             ctrl: CtrlAp::new(),
-            latched: ERASED,
-            window: false,
+            protection: Protection { latched: ERASED, window: false },
             powered: true,
             pin_low: false,
             lockup_resets: false,
@@ -231,10 +235,10 @@ impl Board {
     #[must_use]
     pub fn is_open(&self) -> bool {
         let allowed = match self.silicon {
-            Silicon::Old => self.latched == ERASED,
-            Silicon::Hardened => self.latched == UNPROTECTED && self.bus.disable == u32::from(UNPROTECTED),
+            Silicon::Old => self.protection.latched == ERASED,
+            Silicon::Hardened => self.protection.latched == UNPROTECTED && self.bus.disable == u32::from(UNPROTECTED),
         };
-        self.powered && !self.bus.forced && (self.window || allowed)
+        self.powered && !self.bus.forced && (self.protection.window || allowed)
     }
 
     /// What it would print if it were reset now.
@@ -252,7 +256,13 @@ impl Board {
         for cells in [&self.bus.flash, &self.bus.uicr, &self.bus.ficr] {
             cells.hash_into(&mut hash);
         }
-        hash.update([self.latched, self.window.into(), self.powered.into(), self.latch as u8, self.silicon as u8]);
+        hash.update([
+            self.protection.latched,
+            self.protection.window.into(),
+            self.powered.into(),
+            self.latch as u8,
+            self.silicon as u8,
+        ]);
         for number in self.bus.watchdog.state(self.bus.now) {
             hash.update(number.to_le_bytes());
         }
@@ -299,7 +309,7 @@ impl Board {
         self.core = Core::new();
         self.port = Port::new();
         self.ctrl = CtrlAp::new();
-        self.window = false;
+        self.protection.window = false;
         self.bus.closed = true;
         self.powered = false;
         self.prints_at = None;
@@ -530,21 +540,18 @@ impl Board {
             ctrl_ap::RESET if self.ctrl.is_erasing(self.bus.now) => {
                 self.bus.nvmc.violations.push(Violation::ResetWhileErasing);
             }
-            ctrl_ap::RESET if value & 1 == 1 => {
-                if !self.ctrl.holds_reset {
-                    self.ctrl.hold_reset(self.bus.now);
-                    self.core.doing = Doing::Held;
-                }
+            ctrl_ap::RESET if value & 1 == 1 && !self.ctrl.holds_reset => {
+                self.ctrl.hold_reset(self.bus.now);
+                self.core.doing = Doing::Held;
             }
-            ctrl_ap::RESET => {
-                if self.ctrl.holds_reset {
-                    let completes = self.ctrl.release_reset();
-                    self.window |= completes;
-                    self.start(Reset::CtrlAp, completes);
-                }
+            ctrl_ap::RESET if value & 1 == 0 && self.ctrl.holds_reset => {
+                let completes = self.ctrl.release_reset();
+                self.protection.window |= completes;
+                self.start(Reset::CtrlAp, completes);
             }
             ctrl_ap::ERASE_ALL => {
-                if self.ctrl.note_erase_written(value) && !self.ctrl.is_erasing(self.bus.now) {
+                let rises = self.ctrl.note_erase_written(value);
+                if rises && !self.ctrl.is_erasing(self.bus.now) {
                     self.erase_all();
                 }
             }
@@ -567,8 +574,8 @@ impl Board {
     fn start(&mut self, kind: Reset, completes_erase: bool) {
         self.ctrl.forget_erase(self.bus.now);
         if !completes_erase && (kind.is_hard() || self.latch == Latch::Strict) {
-            self.window = false;
-            self.latched = self.approtect_word().to_le_bytes()[0];
+            self.protection.window = false;
+            self.protection.latched = self.approtect_word().to_le_bytes()[0];
         }
         self.bus.disable = 0;
         self.bus.forced = false;
@@ -588,9 +595,8 @@ impl Board {
         }
         self.boots = self.would_boot();
         self.prints_at = self.boots.is_ok().then_some(self.bus.now + BOOT_NS);
-        if self.boots.is_ok() && self.core.doing == Doing::Runs {
-            // The stand-ins are no code: what they would do is decided above, and then they wait for ever.
-            self.core.doing = Doing::Sleeps;
+        if self.boots.is_ok() {
+            self.core.wait_here();
         }
     }
 

@@ -118,7 +118,8 @@ impl Bus {
         } else if address == at.disable {
             self.disable = value & 0xFF;
         } else if address == at.force_protect {
-            self.forced |= value & 0xFF == 0;
+            self.forced |= value.to_le_bytes()[0] == 0;
+            self.closed |= self.forced;
         } else if within(address, at.config & !0xFFF, PAGE) {
             self.nvmc_write(address, value, origin);
         }

@@ -144,12 +144,12 @@ impl Ram {
 }
 
 fn word_in(bytes: &[u8], offset: u32) -> u32 {
-    let at = (offset % PAGE & !3) as usize;
+    let at = ((offset % PAGE) & !3) as usize;
     bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(u32::MAX, u32::from_le_bytes)
 }
 
 fn put_word(bytes: &mut [u8], offset: u32, value: u32) {
-    let at = (offset % PAGE & !3) as usize;
+    let at = ((offset % PAGE) & !3) as usize;
     if let Some(four) = bytes.get_mut(at..at + 4) {
         four.copy_from_slice(&value.to_le_bytes());
     }

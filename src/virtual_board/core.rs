@@ -64,6 +64,8 @@ pub(super) struct Core {
     data: u32,
     reset_seen: bool,
     flash_patch: bool,
+    /// Where it waits for ever, as decided by something that is no code.
+    waits_at: Option<u32>,
     comparators: BTreeMap<u32, u32>,
     others: BTreeMap<u32, u32>,
 }
@@ -80,6 +82,7 @@ impl Core {
             data: 0,
             reset_seen: false,
             flash_patch: false,
+            waits_at: None,
             comparators: BTreeMap::new(),
             others: BTreeMap::new(),
         }
@@ -91,6 +94,7 @@ impl Core {
             self.lose_debugger();
         }
         self.registers = Registers::at_reset(sp & !3, vector & !1);
+        self.waits_at = None;
         self.time = now;
         self.reset_seen = true;
         let caught = self.debug & C_DEBUGEN != 0 && self.demcr & VC_CORERESET != 0;
@@ -110,7 +114,15 @@ impl Core {
         self.flash_patch = false;
         self.comparators.clear();
         if self.doing == Doing::Halted {
-            self.doing = Doing::Runs;
+            self.doing = self.let_go();
+        }
+    }
+
+    /// The stand-ins are no code: what they would do is decided elsewhere, and then they wait for ever.
+    pub(super) fn wait_here(&mut self) {
+        self.waits_at = Some(self.registers.pc);
+        if self.doing == Doing::Runs {
+            self.doing = Doing::Sleeps;
         }
     }
 
@@ -267,9 +279,13 @@ impl Core {
 
     fn resume(&mut self, bus: &Bus) {
         if self.is_halted() {
-            self.doing = Doing::Runs;
+            self.doing = self.let_go();
             self.time = bus.now;
         }
+    }
+
+    fn let_go(&self) -> Doing {
+        if self.waits_at == Some(self.registers.pc) { Doing::Sleeps } else { Doing::Runs }
     }
 
     fn transfer(&mut self, selector: u32) {

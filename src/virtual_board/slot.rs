@@ -229,7 +229,7 @@ impl Slot {
         let reads = request.data.is_none();
         match answer {
             Answer::Ok(value) if reads => Answer::Ok(self.distort(number, value)),
-            _ => answer,
+            Answer::Ok(_) | Answer::Wait | Answer::Fault | Answer::Silence | Answer::Nonsense => answer,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     expect_none,
-    source::{self, Source},
+    source::{self, Source, words},
 };
 
 /// The letters that begin a code; P-256 is a curve.
@@ -44,6 +44,24 @@ fn used(source: &Source) -> BTreeSet<String> {
     source.spoken.split('"').filter(|text| is_code(text)).map(str::to_owned).collect()
 }
 
+/// Every fault that is made without a code: its number on the phone would be E-000.
+fn uncoded(source: &Source) -> Vec<String> {
+    let made = words(&source.code, "Fault").filter(|&at| source.code[at..].starts_with("Fault::new("));
+    made.filter(|&at| !expression(&source.code[at..]).contains(".code("))
+        .map(|at| format!("{}: a fault without a code", source.at(at)))
+        .collect()
+}
+
+/// As far as the expression goes that begins here.
+fn expression(code: &str) -> &str {
+    let mut depth = 0;
+    let end = code.find(|c| {
+        depth += i32::from("([{".contains(c)) - i32::from(")]}".contains(c));
+        depth < 0 || depth == 0 && c == ';'
+    });
+    &code[..end.unwrap_or(code.len())]
+}
+
 fn is_code(text: &str) -> bool {
     let [letter, b'-', digits @ ..] = text.as_bytes() else { return false };
     FAMILIES.contains(letter) && digits.len() == 3 && digits.iter().all(u8::is_ascii_digit)
@@ -57,6 +75,20 @@ mod tests {
         let used: BTreeSet<_> = source::product().iter().flat_map(|source| used(&source.product())).collect();
         assert!(used.contains("E-000"), "the scan finds no codes");
         expect_none(&breaks(&used, &source::named("docs/codes.md").text));
+    }
+
+    #[test]
+    fn every_fault_has_a_code() {
+        let broken: Vec<_> = source::product().iter().flat_map(|source| uncoded(&source.product())).collect();
+        expect_none(&broken);
+    }
+
+    #[test]
+    fn a_fault_without_a_code_is_found() {
+        let count = |text| uncoded(&Source::new("src/x.rs", text)).len();
+        assert_eq!(count("fn a() -> Fault {\n    Fault::new(b, \"c\", d(e))\n}\nfn f() { g.code(\"R-101\") }"), 1);
+        assert_eq!(count("let a = Fault::new(b, c, d).exit(e); f.code(g);"), 1);
+        assert_eq!(count("Err(Fault::new(b, c, d)\n    .exit(e)\n    .code(f))"), 0);
     }
 
     #[test]

@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn lengths_are_counted_from_fn_to_the_closing_brace() {
         let text = "trait T {\n    fn a(&self);\n    fn b(x: [u8; 4]) -> X {\n        \"}\"\n    }\n}\nfn c() {}\ntype D = fn();\n";
-        let lengths: Vec<_> = functions(&Source::new("x", text)).into_iter().map(|f| (f.name, f.length)).collect();
+        let lengths: Vec<_> = functions(&Source::new("x.rs", text)).into_iter().map(|f| (f.name, f.length)).collect();
         assert_eq!(lengths, [("b".to_owned(), 3), ("c".to_owned(), 1)]);
         assert_eq!(median(vec![9, 1, 2]), 2);
     }

@@ -17,19 +17,20 @@ pub(super) struct Source {
     pub path: String,
     /// As it stands.
     pub text: String,
-    /// With comments and the insides of strings blanked; lines and columns are those of `text`.
+    /// Rust with comments and the insides of strings blanked; lines and columns are those of `text`.
     pub code: String,
-    /// With comments blanked.
+    /// Rust with comments blanked.
     pub spoken: String,
 }
 
 impl Source {
     pub(super) fn new(path: &str, text: &str) -> Self {
+        let rust = if is(path, "rs") { text } else { "" };
         Self {
             path: path.to_owned(),
             text: text.to_owned(),
-            code: keep(text, |kind| kind == Kind::Code),
-            spoken: keep(text, |kind| kind != Kind::Comment),
+            code: keep(rust, |kind| kind == Kind::Code),
+            spoken: keep(rust, |kind| kind != Kind::Comment),
         }
     }
 
@@ -43,7 +44,7 @@ impl Source {
 
     /// Whether it is of this kind, as `rs` or `md`.
     pub(super) fn is(&self, kind: &str) -> bool {
-        Path::new(&self.path).extension().is_some_and(|extension| extension == kind)
+        is(&self.path, kind)
     }
 
     /// How many module names lead to the file: 1 for `src/chip/mod.rs` and `src/plan.rs`, 2 for `src/chip/nrf52.rs`.
@@ -70,6 +71,10 @@ impl Source {
     pub(super) fn at(&self, offset: usize) -> String {
         format!("{}:{}", self.path, line_of(&self.text, offset))
     }
+}
+
+fn is(path: &str, kind: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension == kind)
 }
 
 /// The line, counted from 1, that a byte stands on.
@@ -115,9 +120,9 @@ pub(super) fn named(path: &str) -> Source {
     read(&root(), &root().join(path)).unwrap_or_else(|| panic!("{path} is absent or not text"))
 }
 
-/// The root of the tree, or of another one to look at.
+/// The root of the tree.
 pub(super) fn root() -> PathBuf {
-    std::env::var_os("ROOTSTAMP_TIDY_ROOT").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn read(root: &Path, path: &Path) -> Option<Source> {

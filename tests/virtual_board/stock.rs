@@ -12,7 +12,7 @@ use rootstamp::{
 
 const CHIP: &str = "nRF52840_xxAA";
 
-fn attach(selector: &str, permissions: Permissions) -> Result<Session, probe_rs::Error> {
+pub(crate) fn attach(selector: &str, permissions: Permissions) -> Result<Session, probe_rs::Error> {
     let selector: DebugProbeSelector = selector.parse().unwrap();
     let mut probe = Lister::new().open(selector).unwrap();
     probe.select_protocol(WireProtocol::Swd).unwrap();
@@ -20,11 +20,11 @@ fn attach(selector: &str, permissions: Permissions) -> Result<Session, probe_rs:
     probe.attach(CHIP, permissions)
 }
 
-fn image() -> Vec<u8> {
+pub(crate) fn image() -> Vec<u8> {
     (0..4096_u32).map(|at| (at.wrapping_mul(0x9E37_79B1) >> 24).to_le_bytes()[0]).collect()
 }
 
-fn flash(session: &mut Session, image: &[u8]) -> Result<(), probe_rs::flashing::FlashError> {
+pub(crate) fn flash(session: &mut Session, image: &[u8]) -> Result<(), probe_rs::flashing::FlashError> {
     let mut loader = session.target().flash_loader();
     loader.add_data(0x1000, image).unwrap();
     let mut options = DownloadOptions::default();
@@ -32,12 +32,12 @@ fn flash(session: &mut Session, image: &[u8]) -> Result<(), probe_rs::flashing::
     loader.commit(session, options)
 }
 
-fn in_process(silicon: Silicon, latch: Latch) -> (Shared, Mounted) {
+pub(crate) fn in_process(silicon: Silicon, latch: Latch) -> (Shared, Mounted) {
     let slot = Slot::with(Board::new(silicon, latch, 0x42)).shared();
     (slot.clone(), Mounted::new(slot))
 }
 
-fn holds(slot: &Shared, image: &[u8]) -> bool {
+pub(crate) fn holds(slot: &Shared, image: &[u8]) -> bool {
     lock(slot).board().is_some_and(|board| board.flash()[0x1000..0x2000] == *image)
 }
 

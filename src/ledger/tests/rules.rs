@@ -42,6 +42,16 @@ fn an_unfinished_run_is_resumed_by_the_same_serial_on_the_same_device_only() {
 }
 
 #[test]
+fn lock_words_may_stand_until_the_next_erase_is_known_to_have_happened() {
+    let mut ledger = fresh();
+    for (to, locked) in [(To::C4, true), (To::C1, true), (To::C2, false), (To::C1, false)] {
+        run(&mut ledger, 1, 1, to).unwrap();
+        let standing = ledger.unit(&serial(1)).unwrap();
+        assert!(matches!(standing, Standing::Open { locked_intent, .. } if locked_intent == locked), "{standing:?}");
+    }
+}
+
+#[test]
 fn a_device_belongs_to_one_serial_however_far_it_came() {
     for to in ALL.into_iter().filter(|to| *to >= To::C2) {
         let mut ledger = fresh();
@@ -101,6 +111,24 @@ fn a_run_that_is_over_goes_nowhere() {
 }
 
 #[test]
+fn a_refused_second_scan_does_not_end_the_run_under_way() {
+    for verdict in [Ending::Refused, Ending::Retry, Ending::Fail] {
+        let mut ledger = fresh();
+        let first = run(&mut ledger, 1, 1, To::C4).unwrap();
+        ledger.keep(stopped(None, 1, verdict)).unwrap();
+        ledger.keep(passed(first, 1, 1)).unwrap();
+        ledger.keep(stopped(None, 1, verdict)).unwrap();
+        assert!(matches!(ledger.unit(&serial(1)).unwrap(), Standing::Passed { .. }));
+        assert_eq!(ledger.records().unit_record(&serial(1)).unwrap().unwrap().verdict, "PASS");
+    }
+    let mut ledger = fresh();
+    ledger.keep(stopped(None, 1, Ending::Refused)).unwrap();
+    assert_eq!(ledger.unit(&serial(1)).unwrap(), Standing::Free);
+    assert_eq!(ledger.records().unit_record(&serial(1)).unwrap().unwrap().verdict, "REFUSED");
+    assert_eq!(ledger.tally("GW3").unwrap(), Counts::default());
+}
+
+#[test]
 fn a_commit_names_its_own_run_unit_and_device() {
     let mut ledger = fresh();
     let first = run(&mut ledger, 1, 1, To::C2).unwrap();
@@ -155,6 +183,7 @@ fn a_released_unit_runs_again_on_the_same_device_only() {
     let first = run(&mut ledger, 1, 1, To::C4).unwrap();
     ledger.keep(stopped(Some(first), 1, Ending::Hold)).unwrap();
     dispose(&mut ledger, 1, Disposition::Release).unwrap();
+    assert!(matches!(ledger.unit(&serial(1)).unwrap(), Standing::Open { released: true, .. }));
     assert_eq!(refused(ledger.keep(passed(first, 1, 1))), code("X-110", Exit::Internal), "the old run is over");
     assert_eq!(refused(run(&mut ledger, 1, 2, To::C2)), code("L-111", Exit::Duplicate));
     assert!(run(&mut ledger, 1, 1, To::C5).is_ok());

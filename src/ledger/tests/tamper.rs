@@ -175,7 +175,7 @@ fn an_entry_hashed_anew_is_betrayed_by_the_one_after_it() {
 }
 
 #[test]
-fn an_entry_of_another_mode_or_station_is_found_even_with_the_right_hash() {
+fn an_entry_of_another_mode_or_station_or_with_a_line_too_many_is_found_even_with_the_right_hash() {
     for forge in
         [|entry: &mut Entry| entry.mode = Mode::Production, |entry: &mut Entry| entry.station = "bench 2".to_owned()]
     {
@@ -183,8 +183,9 @@ fn an_entry_of_another_mode_or_station_is_found_even_with_the_right_hash() {
         let last = ledger.head.0;
         let mut forged = ledger.records.entry(last).unwrap().unwrap();
         forge(&mut forged);
-        let sql = format!("UPDATE entries SET mode = ?1, station = ?2, hash = ?3 WHERE seq = {last}");
-        let found = after(&ledger, &sql, &[&forged.mode.to_string(), &forged.station, &forged.hashed().0]).unwrap();
+        let sql = format!("UPDATE entries SET mode = ?1, station = ?2, wall = ?3, hash = ?4 WHERE seq = {last}");
+        let Entry { mode, station, wall, .. } = &forged;
+        let found = after(&ledger, &sql, &[&mode.to_string(), station, &wall.0, &forged.hashed().0]).unwrap();
         assert_eq!(found.unwrap_err().entry, Some(last));
     }
 }
