@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 //! `rootstamp boards`: serves virtual boards to any probe tool until a signal comes.
-=======
-//! `rootstamp boards`: virtual boards behind sockets, until somebody stops it.
->>>>>>> 3c948d898473f094a7d22e4c278e67a80690185c
 
 use std::{
     io::Write,
