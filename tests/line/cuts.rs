@@ -53,21 +53,30 @@ impl Trial {
         (slot.counters(), slot.board().unwrap().cell_operations())
     }
 
-    /// Scans this board with the power going as `faults` says; the records with and without the station's last words.
-    fn cut(&mut self, board: Board, ledger: Option<Ledger>, faults: Faults) -> (Outcome, [Left; 2]) {
-        let slot = Slot::with(board).shared();
-        let lot = Arc::clone(&self.lot);
-        let mut line = match ledger {
-            Some(ledger) => Line::with(lot, slot, ledger),
-            None => Line::new(lot, slot),
-        };
-        lock(&line.slot).set_faults(faults.clone());
+    /// Scans a virgin board with the power going as `faults` says.
+    fn cut(&mut self, faults: Faults) -> (Outcome, [Left; 2]) {
+        let mut line = Line::new(Arc::clone(&self.lot), Slot::with(self.virgin()).shared());
+        lock(&line.slot).set_faults(faults);
         let outcome = line.scan(&self.label);
         self.cuts += 1;
-        let killed = line.wire.at_cut.take().unwrap_or_else(|| panic!("nothing was cut: {faults:?}"));
-        let board = lock(&line.slot).remove().unwrap();
-        let heard = line.ledger.lock().unwrap().copy().unwrap();
-        (outcome, [Left { board: board.clone(), ledger: heard }, Left { board, ledger: killed }])
+        (outcome, left_behind(&mut line))
+    }
+
+    /// Scans, and releases what is held, until the next erase is cut.
+    fn cut_again(&mut self, board: Board, ledger: Ledger, seed: u64) -> [Left; 2] {
+        let operation = board.cell_operations() + 1;
+        let mut line = Line::with(Arc::clone(&self.lot), Slot::with(board).shared(), ledger);
+        lock(&line.slot).set_faults(cut_inside(operation, seed));
+        for _ in 0..ACTIONS {
+            if line.wire.at_cut.is_none() {
+                line.scan(&self.label);
+            }
+            if line.wire.at_cut.is_none() && matches!(line.standing(&self.label), Standing::Held { .. }) {
+                line.dispose(&self.label, Disposition::Release);
+            }
+        }
+        self.cuts += 1;
+        left_behind(&mut line)
     }
 
     /// Scans until PASS, releasing what is held, unless this state was recovered from before.
@@ -83,6 +92,14 @@ impl Trial {
         assert!(actions <= ACTIONS, "{how}: {actions} actions, {state}, {:?} {:?}", self.silicon, self.latch);
         self.recoveries.insert(state, actions);
     }
+}
+
+/// The board, with the records as the station left them, and as they were when the power went.
+fn left_behind(line: &mut Line) -> [Left; 2] {
+    let killed = line.wire.at_cut.take().expect("nothing was cut");
+    let board = lock(&line.slot).remove().unwrap();
+    let heard = line.ledger.lock().unwrap().copy().unwrap();
+    [Left { board: board.clone(), ledger: heard }, Left { board, ledger: killed }]
 }
 
 /// How many times somebody has to do something until PASS.
@@ -135,7 +152,7 @@ fn every_transfer(trial: &mut Trial, transactions: u64) {
     let mut tried = 0;
     for at in 1..=transactions {
         for when in [When::Before, When::After] {
-            let (outcome, left) = trial.cut(trial.virgin(), None, cut_at(at, when));
+            let (outcome, left) = trial.cut(cut_at(at, when));
             assert_ne!(outcome.verdict, Verdict::Pass, "{at} {when:?}");
             left.into_iter().for_each(|left| trial.recover(left, &format!("{at} {when:?}")));
         }
@@ -151,7 +168,7 @@ fn every_write(trial: &mut Trial, operations: u64) {
     assert_eq!(written.len() as u64 + 1, operations, "one erase, and each word once");
     for (operation, (at, value)) in (2..).zip(written) {
         for seed in 0..SEEDS {
-            let (_, left) = trial.cut(trial.virgin(), None, cut_inside(operation, seed));
+            let (_, left) = trial.cut(cut_inside(operation, seed));
             left.into_iter().for_each(|left| trial.recover(left, &format!("inside {operation} seed {seed}")));
         }
         let clears: Vec<u32> = (0..32).map(|bit| 1 << bit).filter(|bit| value & bit == 0).collect();
@@ -160,7 +177,7 @@ fn every_write(trial: &mut Trial, operations: u64) {
         let few = if lock_word { clears.len() } else { 1 };
         for bit in clears.into_iter().cycle().skip(operation as usize % 31).take(few) {
             for torn in [value | bit, !bit] {
-                let (_, left) = trial.cut(trial.virgin(), None, cut_inside(operation, 0));
+                let (_, left) = trial.cut(cut_inside(operation, 0));
                 for left in left {
                     let board = left.board.holding(at, &torn.to_le_bytes());
                     trial.recover(Left { board, ..left }, &format!("inside {operation}, {at:#x} is {torn:#x}"));
@@ -170,21 +187,14 @@ fn every_write(trial: &mut Trial, operations: u64) {
     }
 }
 
-/// Inside the erase of boards with something on them: old firmware, and what a first cut left.
+/// Inside the erase of boards with something on them: what a first cut left, and old firmware.
 fn every_erase(trial: &mut Trial, operations: u64) {
     for first in [1, 2, operations / 2, operations - 1, operations] {
         for seed in 0..2 * SEEDS {
-            let (_, lefts) = trial.cut(trial.virgin(), None, cut_inside(first, seed));
+            let (_, lefts) = trial.cut(cut_inside(first, seed));
             for left in lefts {
-                let mut ledger = left.ledger;
-                if let Standing::Held { .. } = ledger.unit(&trial.label.parse().unwrap()).unwrap() {
-                    let line = Line::with(Arc::clone(&trial.lot), Slot::empty().shared(), ledger);
-                    line.dispose(&trial.label, Disposition::Release);
-                    ledger = line.ledger.lock().unwrap().copy().unwrap();
-                }
                 let board = Board::from_snapshot(&left.board.snapshot()).holding(0x2_0000, &[0x5A; 5000]);
-                let operation = board.cell_operations() + 1;
-                let (_, again) = trial.cut(board, Some(ledger), cut_inside(operation, seed));
+                let again = trial.cut_again(board, left.ledger, seed);
                 again.into_iter().for_each(|left| trial.recover(left, &format!("erase after {first} seed {seed}")));
             }
         }
@@ -224,23 +234,4 @@ fn a_run_cut_anywhere_breaks_no_promise_and_ends_in_pass_after_three_actions_at_
         sum(|kind| kind.1),
         sum(|kind| kind.2 as u64)
     );
-}
-
-#[test]
-fn measure() {
-    let mut trial = Trial::new(Silicon::Hardened, Latch::Strict);
-    let (counters, _) = trial.whole();
-    let (mut cut, mut rec) = (0.0, 0.0);
-    for at in (1..=counters.transactions).step_by(40) {
-        let t = std::time::Instant::now();
-        let (_, left) = trial.cut(trial.virgin(), None, cut_at(at, When::Before));
-        let c = t.elapsed().as_secs_f64();
-        let t = std::time::Instant::now();
-        let n = trial.recoveries.len();
-        left.into_iter().for_each(|left| trial.recover(left, &format!("{at}")));
-        let r = t.elapsed().as_secs_f64();
-        cut += c; rec += r;
-        println!("{at} cut {:.4} recover {:.4} new {}", c, r, trial.recoveries.len() - n);
-    }
-    println!("{cut} {rec}");
 }

@@ -28,8 +28,12 @@ use rootstamp::{
 
 use self::oracle::Watched;
 
+mod cables;
 mod cuts;
+mod flips;
 mod guard;
+mod hooks;
+mod machine;
 mod oracle;
 
 /// Reads project files, with the recipe's text changed on the way.
@@ -56,15 +60,26 @@ pub(crate) fn project(path: &str) -> PathBuf {
 
 /// The smallest product that has every step, for this silicon.
 pub(crate) fn smallest(silicon: Silicon) -> Lot {
+    smallest_but(silicon, |text| text)
+}
+
+/// The same, with its recipe changed.
+pub(crate) fn smallest_but(silicon: Silicon, change: fn(String) -> String) -> Lot {
     let product = recipe::read_from(
         &Changed(|text: String| match silicon {
-            Silicon::Old => text.replace("{ at_least = \"Fxx\", ships = \"closed\" }", "{ ships = \"open\" }"),
-            Silicon::Hardened => text,
+            Silicon::Old => change(text.replace("{ at_least = \"Fxx\", ships = \"closed\" }", "{ ships = \"open\" }")),
+            Silicon::Hardened => change(text),
         }),
         &project("tests/products/smallest.toml"),
         Some(Mode::Training),
     );
     plan::lot(product.unwrap()).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// A recipe that asks for no word of the firmware.
+pub(crate) fn without_boot(text: String) -> String {
+    let end = text.find("[boot]").unwrap();
+    text[..end].to_owned()
 }
 
 /// Hears what the board in the slot says, in simulated time.
@@ -109,6 +124,8 @@ pub(crate) struct Line {
     pub(crate) at_step: Option<(&'static str, Box<dyn FnMut(&Shared)>)>,
     /// What a hand does when it is asked to.
     pub(crate) hand: Answer,
+    /// It says so without doing it.
+    pub(crate) idle_hand: bool,
 }
 
 impl Line {
@@ -127,7 +144,7 @@ impl Line {
         let ledger = Arc::new(Mutex::new(ledger));
         let wire = Watched::new(probe, &slot, &ledger);
         let (events, at_step, hand) = (Vec::new(), None, Answer::Cannot);
-        Self { slot, _mounted: mounted, wire, console, ledger, lot, clock, events, at_step, hand }
+        Self { slot, _mounted: mounted, wire, console, ledger, lot, clock, events, at_step, hand, idle_hand: false }
     }
 
     /// Nobody hears what the board says.
@@ -141,8 +158,8 @@ impl Line {
         let serial: Serial = label.parse().unwrap();
         let order = Order { serial: serial.clone(), site: "left".to_owned(), probe: "in process".to_owned() };
         self.wire.begin(&serial);
-        let Self { events, slot, at_step, hand, .. } = self;
-        let (watched, hand) = (Arc::clone(slot), *hand);
+        let Self { events, slot, at_step, hand, idle_hand, .. } = self;
+        let (watched, hand, acts) = (Arc::clone(slot), *hand, !*idle_hand);
         let mut tell = |event: Event| {
             if let (Event::Step { step, progress: Progress::Begun, .. }, Some((at, act))) = (&event, &mut *at_step)
                 && step == at
@@ -152,7 +169,7 @@ impl Line {
             events.push(event);
         };
         let mut ask = |_: &str| {
-            if hand == Answer::Done {
+            if hand == Answer::Done && acts {
                 lock(&watched).power_cycle();
             }
             hand

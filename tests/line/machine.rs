@@ -1,0 +1,1 @@
+//! stub: The machine is walked.
