@@ -1,6 +1,7 @@
 //! A whole line in one process: the real session code, stock probe-rs, a real SQLite in memory, a virtual board.
 
 use std::{
+    rc::Rc,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -78,8 +79,7 @@ pub(crate) fn smallest_but(silicon: Silicon, change: fn(String) -> String) -> Lo
 
 /// A recipe that asks for no word of the firmware.
 pub(crate) fn without_boot(text: String) -> String {
-    let end = text.find("[boot]").unwrap();
-    text[..end].to_owned()
+    text.split("[boot]").next().unwrap().to_owned()
 }
 
 /// Hears what the board in the slot says, in simulated time.
@@ -160,11 +160,13 @@ impl Line {
         self.wire.begin(&serial);
         let Self { events, slot, at_step, hand, idle_hand, .. } = self;
         let (watched, hand, acts) = (Arc::clone(slot), *hand, !*idle_hand);
+        let meddled = Rc::clone(&self.wire.meddled);
         let mut tell = |event: Event| {
             if let (Event::Step { step, progress: Progress::Begun, .. }, Some((at, act))) = (&event, &mut *at_step)
                 && step == at
             {
                 act(&watched);
+                meddled.set(true);
             }
             events.push(event);
         };

@@ -2,7 +2,9 @@
 //! entries of the ledger, never at the port and never at what the station says.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
+    rc::Rc,
     sync::{Arc, Mutex},
 };
 
@@ -34,6 +36,9 @@ pub(crate) struct Watched {
     ledger: Arc<Mutex<Ledger>>,
     serial: Option<Serial>,
     boards: BTreeMap<DeviceId, Cells>,
+    /// A test did something to the cells by itself since the last look, and so spoiled them.
+    pub(crate) meddled: Rc<Cell<bool>>,
+    spoiled: bool,
     /// The cable lies, so that the board is done things to that nobody asked for.
     pub(crate) lies: bool,
     /// The records as they were when the board first lost its power.
@@ -56,6 +61,10 @@ impl Wire for Watched {
     fn carry(&mut self, batch: &Batch) -> Carried {
         self.batches += 1;
         let mut batch = batch.clone();
+        if self.meddled.take() {
+            self.spoiled = true;
+            self.see();
+        }
         if let Some(tamper) = &mut self.tamper {
             tamper(&self.slot, &mut batch, None);
             self.see();
@@ -78,6 +87,8 @@ impl Watched {
             ledger: Arc::clone(ledger),
             serial: None,
             boards: BTreeMap::new(),
+            meddled: Rc::default(),
+            spoiled: false,
             lies: false,
             at_cut: None,
             tamper: None,
@@ -120,7 +131,9 @@ impl Watched {
         } else {
             writes_were_intended(device, &entries, &before, &now);
         }
-        lock_is_recorded(board, &entries);
+        if !self.spoiled {
+            lock_is_recorded(board, &entries);
+        }
     }
 
     /// After a scan: the verdict, the entries and the cells tell one story.
@@ -133,7 +146,9 @@ impl Watched {
         let slot = lock(&self.slot);
         let Some(board) = slot.board() else { return };
         assert!(self.lies || board.violations().is_empty(), "{:?}", board.violations());
-        lock_is_recorded(board, &self.entries());
+        if !self.spoiled {
+            lock_is_recorded(board, &self.entries());
+        }
         let Standing::Passed { device, .. } = standing else { return };
         if outcome.verdict == Verdict::Pass {
             assert_eq!(Some(device), board.device_id(), "the PASS names a board that is not in the fixture");
@@ -170,7 +185,12 @@ fn erase_was_intended(device: DeviceId, entries: &[Entry]) {
 
 /// I3: flash only of a bound device, UICR words only as an intent names them, lock words only after C4.
 fn writes_were_intended(device: DeviceId, entries: &[Entry], before: &Cells, now: &Cells) {
-    let last = last_step(entries);
+    let mut last = last_step(entries);
+    if last.kind == Kind::Stopped && before.uicr == now.uicr {
+        // A loader that was started goes on when the cable is pulled, whatever the records say by then.
+        last = entries.iter().rfind(|entry| entry.run == last.run && entry.kind != Kind::Stopped).unwrap();
+        assert_eq!(last.kind, Kind::Bound, "device {device} was written after {last:?}");
+    }
     assert_eq!(last.device, Some(device), "device {device} was written after {last:?}");
     let words = |cells: &Cells| -> Vec<u32> {
         cells.uicr.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect()
