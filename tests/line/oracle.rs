@@ -41,6 +41,8 @@ pub(crate) struct Watched {
     spoiled: bool,
     /// The cable lies, so that the board is done things to that nobody asked for.
     pub(crate) lies: bool,
+    /// What is being tried, for whoever reads a failure.
+    pub(crate) context: String,
     /// The records as they were when the board first lost its power.
     pub(crate) at_cut: Option<Ledger>,
     /// Called before and after each batch.
@@ -90,6 +92,7 @@ impl Watched {
             meddled: Rc::default(),
             spoiled: false,
             lies: false,
+            context: String::new(),
             at_cut: None,
             tamper: None,
             batches: 0,
@@ -124,7 +127,7 @@ impl Watched {
         let now = Cells::of(board);
         // A board that was put in meanwhile arrived as it is.
         let Some(before) = self.boards.insert(device, now.clone()) else { return };
-        assert!(self.lies || board.violations().is_empty(), "{:?}", board.violations());
+        assert!(self.lies || board.violations().is_empty(), "{:?} {}", board.violations(), self.context);
         let entries = self.entries();
         if now.erases > before.erases {
             erase_was_intended(device, &entries);
@@ -145,7 +148,7 @@ impl Watched {
         one_pass_each(&self.ledger.lock().unwrap());
         let slot = lock(&self.slot);
         let Some(board) = slot.board() else { return };
-        assert!(self.lies || board.violations().is_empty(), "{:?}", board.violations());
+        assert!(self.lies || board.violations().is_empty(), "{:?} {}", board.violations(), self.context);
         if !self.spoiled {
             lock_is_recorded(board, &self.entries());
         }
@@ -186,9 +189,10 @@ fn erase_was_intended(device: DeviceId, entries: &[Entry]) {
 /// I3: flash only of a bound device, UICR words only as an intent names them, lock words only after C4.
 fn writes_were_intended(device: DeviceId, entries: &[Entry], before: &Cells, now: &Cells) {
     let mut last = last_step(entries);
-    if last.kind == Kind::Stopped && before.uicr == now.uicr {
-        // A loader that was started goes on when the cable is pulled, whatever the records say by then.
-        last = entries.iter().rfind(|entry| entry.run == last.run && entry.kind != Kind::Stopped).unwrap();
+    let over = |entry: &Entry| matches!(entry.kind, Kind::Stopped | Kind::EraseIntent | Kind::Opened);
+    if over(last) && before.uicr == now.uicr {
+        // A loader that was started goes on when the cable is pulled, until the next run erases or the power goes.
+        last = entries.iter().rfind(|entry| !over(entry)).unwrap();
         assert_eq!(last.kind, Kind::Bound, "device {device} was written after {last:?}");
     }
     assert_eq!(last.device, Some(device), "device {device} was written after {last:?}");
