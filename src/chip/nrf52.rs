@@ -278,7 +278,9 @@ impl Family for Nrf52840 {
     fn burn_words(&self, burn: &mut dyn Burn, words: &[Word]) -> Result<(), Fault> {
         run(burn, loader::halt())?;
         let missing = unwritten(burn, words)?;
-        let mut ops = config(1);
+        // A board that reset meanwhile runs, and a running core must not be written under.
+        let mut ops = vec![loader::halted()];
+        ops.extend(config(1));
         for (index, word) in missing.iter().enumerate() {
             if index % FED_WORDS == 0 {
                 ops.push(feed());

@@ -189,6 +189,19 @@ impl Board {
         self
     }
 
+    /// Bits of a word in flash, UICR or FICR turn over where they are, as worn or half-written cells do; nothing else
+    /// about the board changes.
+    pub fn flip(&mut self, address: u32, mask: u32) {
+        let Bus { flash, uicr, ficr, .. } = &mut self.bus;
+        let cells = [(AT.flash, flash), (AT.uicr, uicr), (AT.ficr, ficr)];
+        for (base, cells) in cells {
+            if let Some(offset) = address.checked_sub(base).filter(|offset| *offset < cells.size()) {
+                let word = cells.word(offset) ^ mask;
+                cells.place(offset, &word.to_le_bytes());
+            }
+        }
+    }
+
     /// Old firmware left a watchdog running that bites after so many ticks of 1/32768 s.
     #[must_use]
     pub fn with_watchdog(mut self, ticks: u32, counts_while_halted: bool) -> Self {

@@ -1,12 +1,15 @@
 //! One unit from scan to lock, and everything that guards the next one from it.
 
+use std::sync::Arc;
+
 use rootstamp::{
     fault::Exit,
-    session::news::Verdict,
-    virtual_board::{Latch, Silicon, lock},
+    ledger::{Disposition, Kind, Standing},
+    session::news::{Outcome, Verdict},
+    virtual_board::{Faults, Latch, Silicon, Slot, Span, lock},
 };
 
-use super::{label, line, virgin};
+use super::{FIRST, Line, OTHER, label, line, smallest_but, virgin, without_boot};
 
 pub(crate) const KINDS: [(Silicon, Latch); 4] = [
     (Silicon::Old, Latch::Strict),
@@ -27,7 +30,6 @@ fn a_virgin_board_of_every_silicon_passes_and_its_own_cells_say_so() {
         let board = slot.board().unwrap();
         assert_eq!(board.approtect_word(), 0);
         assert!(!board.is_open() && board.would_boot().is_ok() && board.violations().is_empty());
-        eprintln!("{silicon:?} {latch:?} {:?}", board.counters());
     }
 }
 
@@ -53,8 +55,141 @@ fn a_finished_board_under_another_label_is_left_as_it_is_because_it_is_alive() {
         let outcome = line.scan(&label(&line.lot, 2));
         assert_eq!((outcome.verdict, outcome.exit), (Verdict::Hold, Exit::Closed), "{silicon:?} {latch:?}");
         assert_eq!(lock(&line.slot).board().unwrap().fingerprint(), cells, "{silicon:?} {latch:?}");
-        line.put_in(virgin(silicon, latch, 0x5555_6666_7777_8888));
+        line.put_in(virgin(silicon, latch, OTHER));
         let next = line.scan(&label(&line.lot, 2));
         assert_eq!(next.verdict, Verdict::Pass, "{silicon:?} {latch:?}: {next:#?}");
+    }
+}
+
+/// A line on which nobody hears a board: what is closed may be virgin.
+fn deaf(silicon: Silicon, latch: Latch) -> Line {
+    let slot = Slot::with(virgin(silicon, latch, FIRST)).shared();
+    Line::new(Arc::new(smallest_but(silicon, without_boot)), slot).unwired()
+}
+
+fn code(outcome: &Outcome) -> (Verdict, &str) {
+    (outcome.verdict, outcome.fault.as_ref().map_or("", |fault| fault.code.as_str()))
+}
+
+fn kinds(line: &Line, label: &str) -> Vec<Kind> {
+    let entries = line.ledger.lock().unwrap().records().of_unit(&label.parse().unwrap()).unwrap();
+    entries.iter().map(|entry| entry.kind).collect()
+}
+
+#[test]
+fn an_erase_that_reveals_a_finished_unit_voids_its_record_and_the_line_says_so() {
+    for latch in [Latch::Strict, Latch::Lenient] {
+        let mut line = deaf(Silicon::Hardened, latch);
+        let [first, second] = [1, 2].map(|number| label(&line.lot, number));
+        let outcome = line.scan(&first);
+        assert_eq!((outcome.verdict, outcome.beside.as_str()), (Verdict::Pass, "boot not observed"));
+        let outcome = line.scan(&second);
+        assert_eq!(code(&outcome), (Verdict::Hold, "H-320"), "{outcome:#?}");
+        assert!(outcome.fault.unwrap().what.contains(&first));
+        for label in [&first, &second] {
+            assert!(matches!(line.standing(label), Standing::Held { .. }), "{label}");
+        }
+        assert_eq!(kinds(&line, &first).last(), Some(&Kind::Voided));
+        // The device is the first unit's; released, it is made that again, and the second label waits for its own.
+        line.dispose(&first, Disposition::Release);
+        assert_eq!(line.scan(&first).verdict, Verdict::Pass);
+        line.put_in(virgin(Silicon::Hardened, latch, OTHER));
+        line.dispose(&second, Disposition::Release);
+        assert_eq!(line.scan(&second).verdict, Verdict::Pass);
+    }
+}
+
+#[test]
+fn an_erase_that_reveals_a_unit_that_is_not_finished_holds_both() {
+    let mut line = deaf(Silicon::Hardened, Latch::Strict);
+    let [first, second] = [1, 2].map(|number| label(&line.lot, number));
+    lock(&line.slot).set_faults(Faults { no_ack: Some(Span::from(1500)), ..Faults::default() });
+    assert_eq!(line.scan(&first).verdict, Verdict::Retry);
+    lock(&line.slot).set_faults(Faults::default());
+    lock(&line.slot).power_cycle();
+    assert_eq!(code(&line.scan(&second)), (Verdict::Hold, "H-320"));
+    assert!(matches!(line.standing(&first), Standing::Held { .. }));
+}
+
+#[test]
+fn a_finished_board_on_silicon_that_arrives_open_is_never_taken_for_a_virgin_one() {
+    for latch in [Latch::Strict, Latch::Lenient] {
+        let mut line = deaf(Silicon::Old, latch);
+        let [first, second] = [1, 2].map(|number| label(&line.lot, number));
+        assert_eq!(line.scan(&first).verdict, Verdict::Pass);
+        let cells = lock(&line.slot).board().unwrap().fingerprint();
+        let outcome = line.scan(&second);
+        assert_eq!((code(&outcome), outcome.exit), ((Verdict::Hold, "B-410"), Exit::Closed));
+        assert_eq!(lock(&line.slot).board().unwrap().fingerprint(), cells);
+        assert!(matches!(line.standing(&first), Standing::Passed { .. }));
+        assert_eq!(line.standing(&second), Standing::Free);
+    }
+}
+
+#[test]
+fn a_scrapped_device_is_never_used_again_whatever_label_it_comes_with() {
+    for silicon in [Silicon::Old, Silicon::Hardened] {
+        let mut line = deaf(silicon, Latch::Strict);
+        let [first, second] = [1, 2].map(|number| label(&line.lot, number));
+        lock(&line.slot).set_faults(Faults { no_ack: Some(Span::from(1500)), ..Faults::default() });
+        assert_eq!(line.scan(&first).verdict, Verdict::Retry);
+        lock(&line.slot).set_faults(Faults::default());
+        lock(&line.slot).power_cycle();
+        line.dispose(&first, Disposition::Scrap);
+        let outcome = line.scan(&second);
+        let expected = if silicon == Silicon::Old { "B-411" } else { "H-320" };
+        assert_eq!(code(&outcome), (Verdict::Hold, expected), "{silicon:?} {outcome:#?}");
+        assert_eq!(line.standing(&first), Standing::Scrapped);
+        assert_eq!(code(&line.scan(&first)), (Verdict::Hold, "B-412"));
+    }
+}
+
+#[test]
+fn a_void_label_is_refused_and_its_device_may_take_another() {
+    for latch in [Latch::Strict, Latch::Lenient] {
+        let mut line = deaf(Silicon::Hardened, latch);
+        let [first, second] = [1, 2].map(|number| label(&line.lot, number));
+        assert_eq!(line.scan(&first).verdict, Verdict::Pass);
+        line.dispose(&first, Disposition::Void);
+        let before = lock(&line.slot).counters().transactions;
+        let outcome = line.scan(&first);
+        assert_eq!((code(&outcome), outcome.exit), ((Verdict::Hold, "B-412"), Exit::Duplicate));
+        assert_eq!(lock(&line.slot).counters().transactions, before);
+        assert_eq!(line.scan(&second).verdict, Verdict::Pass);
+    }
+}
+
+#[test]
+fn a_held_label_is_refused_before_the_board_is_touched() {
+    let mut line = line(Silicon::Hardened, Latch::Strict);
+    let label = label(&line.lot, 1);
+    // Beyond the lock words: nobody can tell what the board is.
+    lock(&line.slot).set_faults(Faults { no_ack: Some(Span::from(2250)), ..Faults::default() });
+    assert_eq!(line.scan(&label).verdict, Verdict::Hold);
+    lock(&line.slot).set_faults(Faults::default());
+    let before = lock(&line.slot).counters().transactions;
+    assert_eq!(code(&line.scan(&label)), (Verdict::Hold, "H-332"));
+    assert_eq!(lock(&line.slot).counters().transactions, before);
+}
+
+#[test]
+fn a_label_of_another_device_is_refused_by_whoever_can_tell() {
+    for (silicon, latch) in KINDS {
+        let mut line = line(silicon, latch);
+        let label = label(&line.lot, 1);
+        lock(&line.slot).set_faults(Faults { no_ack: Some(Span::from(1500)), ..Faults::default() });
+        assert_eq!(line.scan(&label).verdict, Verdict::Retry);
+        lock(&line.slot).set_faults(Faults::default());
+        let first = line.put_in(virgin(silicon, latch, OTHER)).unwrap();
+        let outcome = line.scan(&label);
+        assert_eq!((outcome.verdict, outcome.exit), (Verdict::Hold, Exit::Duplicate), "{silicon:?} {outcome:#?}");
+        assert!(!kinds(&line, &label).contains(&Kind::Passed));
+        // An open board is refused untouched; a closed one says who it is only when it is erased, and is then held.
+        if let Standing::Held { .. } = line.standing(&label) {
+            assert_eq!(silicon, Silicon::Hardened);
+            line.dispose(&label, Disposition::Release);
+        }
+        line.put_in(first);
+        assert_eq!(line.scan(&label).verdict, Verdict::Pass);
     }
 }

@@ -1,6 +1,7 @@
 //! A whole line in one process: the real session code, stock probe-rs, a real SQLite in memory, a virtual board.
 
 use std::{
+    rc::Rc,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -10,23 +11,31 @@ use rootstamp::{
     fault::Problem,
     file::{self, Read},
     fixture::{
-        console::{Console, line_with},
+        console::{Console, Unwired, line_with},
         in_process::Mounted,
         probe::ProbeWire,
     },
     ident::{Mode, Serial},
-    ledger::{Ledger, Opening},
+    ledger::{Disposition, Ledger, Opening, Standing, facts::Disposed},
     plan::{self, Lot},
     recipe::{self, Shelf},
     run::Order,
     session::{
         conduct::{Workplace, conduct},
-        news::{Answer, Event, Outcome, Site},
+        news::{Answer, Event, Outcome, Progress, Site},
     },
     virtual_board::{Board, Latch, Shared, Silicon, Slot, lock},
 };
 
+use self::oracle::Watched;
+
+mod cables;
+mod cuts;
+mod flips;
 mod guard;
+mod hooks;
+mod machine;
+mod oracle;
 
 /// Reads project files, with the recipe's text changed on the way.
 pub(crate) struct Changed<F>(pub(crate) F);
@@ -52,15 +61,25 @@ pub(crate) fn project(path: &str) -> PathBuf {
 
 /// The smallest product that has every step, for this silicon.
 pub(crate) fn smallest(silicon: Silicon) -> Lot {
+    smallest_but(silicon, |text| text)
+}
+
+/// The same, with its recipe changed.
+pub(crate) fn smallest_but(silicon: Silicon, change: fn(String) -> String) -> Lot {
     let product = recipe::read_from(
         &Changed(|text: String| match silicon {
-            Silicon::Old => text.replace("{ at_least = \"Fxx\", ships = \"closed\" }", "{ ships = \"open\" }"),
-            Silicon::Hardened => text,
+            Silicon::Old => change(text.replace("{ at_least = \"Fxx\", ships = \"closed\" }", "{ ships = \"open\" }")),
+            Silicon::Hardened => change(text),
         }),
         &project("tests/products/smallest.toml"),
         Some(Mode::Training),
     );
     plan::lot(product.unwrap()).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+/// A recipe that asks for no word of the firmware.
+pub(crate) fn without_boot(text: String) -> String {
+    text.split("[boot]").next().unwrap().to_owned()
 }
 
 /// Hears what the board in the slot says, in simulated time.
@@ -91,50 +110,98 @@ impl Console for BoardConsole {
     }
 }
 
+/// A site with everything on it, and an oracle that looks on.
 pub(crate) struct Line {
     pub(crate) slot: Shared,
     _mounted: Mounted,
-    wire: ProbeWire,
-    console: BoardConsole,
+    pub(crate) wire: Watched,
+    console: Box<dyn Console>,
     pub(crate) ledger: Arc<Mutex<Ledger>>,
     pub(crate) lot: Arc<Lot>,
     clock: Arc<Frozen>,
     pub(crate) events: Vec<Event>,
+    /// Does something to the board when this step begins.
+    pub(crate) at_step: Option<(&'static str, Box<dyn FnMut(&Shared)>)>,
+    /// What a hand does when it is asked to.
+    pub(crate) hand: Answer,
+    /// It says so without doing it.
+    pub(crate) idle_hand: bool,
 }
 
 impl Line {
     pub(crate) fn new(lot: Arc<Lot>, slot: Shared) -> Self {
-        let clock = Arc::new(Frozen::default());
         let opening = Opening { mode: Mode::Training, station: "test".to_owned(), tool: "test".to_owned() };
-        let ledger = Ledger::in_memory(&opening, clock.clone()).unwrap();
-        Self::with(lot, slot, ledger, clock)
+        let ledger = Ledger::in_memory(&opening, Arc::new(Frozen::default())).unwrap();
+        Self::with(lot, slot, ledger)
     }
 
-    pub(crate) fn with(lot: Arc<Lot>, slot: Shared, ledger: Ledger, clock: Arc<Frozen>) -> Self {
+    /// A station started anew on these records.
+    pub(crate) fn with(lot: Arc<Lot>, slot: Shared, ledger: Ledger) -> Self {
+        let clock = Arc::new(Frozen::default());
         let mounted = Mounted::new(Arc::clone(&slot));
-        let wire = ProbeWire::new(&mounted.selector(), 4000, clock.clone());
-        let console = BoardConsole { slot: Arc::clone(&slot), kept: Vec::new() };
+        let probe = ProbeWire::new(&mounted.selector(), 4000, clock.clone());
+        let console = Box::new(BoardConsole { slot: Arc::clone(&slot), kept: Vec::new() });
         let ledger = Arc::new(Mutex::new(ledger));
-        Self { slot, _mounted: mounted, wire, console, ledger, lot, clock, events: Vec::new() }
+        let wire = Watched::new(probe, &slot, &ledger);
+        let (events, at_step, hand) = (Vec::new(), None, Answer::Cannot);
+        Self { slot, _mounted: mounted, wire, console, ledger, lot, clock, events, at_step, hand, idle_hand: false }
     }
 
+    /// Nobody hears what the board says.
+    pub(crate) fn unwired(mut self) -> Self {
+        self.console = Box::new(Unwired);
+        self
+    }
+
+    /// One scan, and what the oracle says of it.
     pub(crate) fn scan(&mut self, label: &str) -> Outcome {
         let serial: Serial = label.parse().unwrap();
-        let order = Order { serial, site: "left".to_owned(), probe: "in process".to_owned() };
-        let events = &mut self.events;
-        conduct(
+        let order = Order { serial: serial.clone(), site: "left".to_owned(), probe: "in process".to_owned() };
+        self.wire.begin(&serial);
+        let Self { events, slot, at_step, hand, idle_hand, .. } = self;
+        let (watched, hand, acts) = (Arc::clone(slot), *hand, !*idle_hand);
+        let meddled = Rc::clone(&self.wire.meddled);
+        let mut tell = |event: Event| {
+            if let (Event::Step { step, progress: Progress::Begun, .. }, Some((at, act))) = (&event, &mut *at_step)
+                && step == at
+            {
+                act(&watched);
+                meddled.set(true);
+            }
+            events.push(event);
+        };
+        let mut ask = |_: &str| {
+            if hand == Answer::Done && acts {
+                lock(&watched).power_cycle();
+            }
+            hand
+        };
+        let outcome = conduct(
             &mut Workplace {
                 site: Site(0),
                 wire: &mut self.wire,
-                console: &mut self.console,
+                console: self.console.as_mut(),
                 lot: &self.lot,
                 ledger: &self.ledger,
                 clock: self.clock.as_ref(),
-                tell: &mut |event| events.push(event),
-                ask: &mut |_| Answer::Cannot,
+                tell: &mut tell,
+                ask: &mut ask,
             },
             order,
-        )
+        );
+        self.wire.judge(&self.lot, &serial, &outcome);
+        outcome
+    }
+
+    /// A person decides about the unit.
+    pub(crate) fn dispose(&self, label: &str, disposition: Disposition) {
+        let serial = label.parse().unwrap();
+        let (reason, by) = ("test".to_owned(), "test".to_owned());
+        self.ledger.lock().unwrap().keep(Disposed { serial, disposition, reason, by }).unwrap();
+    }
+
+    pub(crate) fn standing(&self, label: &str) -> Standing {
+        self.ledger.lock().unwrap().unit(&label.parse().unwrap()).unwrap()
     }
 
     pub(crate) fn put_in(&mut self, board: Board) -> Option<Board> {
@@ -145,12 +212,17 @@ impl Line {
     }
 }
 
+/// Whom the first virgin board is.
+pub(crate) const FIRST: u64 = 0x1111_2222_3333_4444;
+/// Whom another board is.
+pub(crate) const OTHER: u64 = 0x5555_6666_7777_8888;
+
 pub(crate) fn virgin(silicon: Silicon, latch: Latch, device: u64) -> Board {
     Board::new(silicon, latch, device)
 }
 
 pub(crate) fn line(silicon: Silicon, latch: Latch) -> Line {
-    let slot = Slot::with(virgin(silicon, latch, 0x1111_2222_3333_4444)).shared();
+    let slot = Slot::with(virgin(silicon, latch, FIRST)).shared();
     Line::new(Arc::new(smallest(silicon)), slot)
 }
 

@@ -66,6 +66,11 @@ pub(super) fn halt() -> Vec<Op> {
     ]
 }
 
+/// Breaks the batch unless the core stands still at this moment.
+pub(super) fn halted() -> Op {
+    Op::Poll { at: DHCSR, mask: S_HALT, value: S_HALT, within_ms: 0 }
+}
+
 /// Puts the loader into RAM.
 pub(super) fn load() -> Op {
     let words = CODE.chunks(2).map(|pair| pair.iter().rev().fold(0, |word, &half| word << 16 | u32::from(half)));
