@@ -245,21 +245,57 @@ pub(crate) fn read_words(hand: &mut Hand<'_>, words: &[Word], told: Told<'_>) ->
     let runs: Vec<_> = words.iter().map(|word| (chip::memory(word.at), 1)).collect();
     let read = hand.read_all(&runs).map_err(|broke| chip::unanswered(&broke))?;
     let at = told(None);
-    let read = read.into_iter().map(|words| words.first().copied());
-    Ok(words.iter().zip(read).map(|(word, has)| word_evidence(word, has, at)).collect())
+    let read: Vec<Option<u32>> = read.into_iter().map(|words| words.first().copied()).collect();
+    Ok(words_evidence(words, &read, at))
 }
 
-/// A word of the golden state against what the device reads there.
+/// The words of the golden state against what the device reads there, one statement for words that stand together.
 #[must_use]
-pub fn word_evidence(word: &Word, has: Option<u32>, at: Millis) -> Evidence {
+pub fn words_evidence(words: &[Word], read: &[Option<u32>], at: Millis) -> Vec<Evidence> {
+    let mut rest = read;
+    let together = |left: &Word, right: &Word| whole(&left.name) == whole(&right.name) && left.at + 4 == right.at;
+    let mut evidence = Vec::new();
+    for run in words.chunk_by(together) {
+        let (has, more) = rest.split_at_checked(run.len()).unwrap_or((rest, &[]));
+        rest = more;
+        evidence.extend(run.first().map(|first| run_evidence(whole(&first.name), run, has, at)));
+    }
+    evidence
+}
+
+fn run_evidence(of: &str, words: &[Word], read: &[Option<u32>], at: Millis) -> Evidence {
+    let seen: Option<Vec<u32>> = read.iter().copied().collect();
+    let agrees = |seen: &Vec<u32>| {
+        let pairs = words.iter().zip(seen);
+        seen.len() == words.len() && pairs.into_iter().all(|(word, has)| has & word.mask == word.value & word.mask)
+    };
     Evidence {
-        of: word.name.clone(),
+        of: of.to_owned(),
         method: Method::ReadBack,
-        expected: Some(format!("{:#010x}", word.value)),
-        observed: has.map(|has| format!("{has:#010x}")),
-        agrees: has.is_some_and(|has| has & word.mask == word.value & word.mask),
+        expected: Some(spelled(&words.iter().map(|word| word.value).collect::<Vec<_>>())),
+        agrees: seen.as_ref().is_some_and(agrees),
+        observed: seen.as_deref().map(spelled),
         at,
     }
+}
+
+/// The name of what a word is part of, as `key_hash` for `key_hash[3]`.
+fn whole(name: &str) -> &str {
+    name.split_once('[').map_or(name, |(whole, _)| whole)
+}
+
+/// Words as people read them: many alike are counted.
+#[must_use]
+pub fn spelled(words: &[u32]) -> String {
+    let runs = words.chunk_by(|left, right| left == right);
+    let spelled: Vec<String> = runs
+        .map(|run| match run {
+            [word] => format!("{word:#010x}"),
+            [word, ..] => format!("{}x{word:#010x}", run.len()),
+            [] => String::new(),
+        })
+        .collect();
+    spelled.join(" ")
 }
 
 /// Lock words written and read back, and a last look taken; they bite at the next reset.

@@ -160,18 +160,12 @@ impl Arguments {
         for seen in measured.evidence.iter().filter(|seen| !measured.unseen().contains(seen)) {
             say(out, &statement(seen))?;
         }
-        let mut unseen: Vec<_> = measured.unseen().iter().map(|seen| whole(&seen.of)).collect();
-        unseen.dedup();
+        let unseen: Vec<_> = measured.unseen().iter().map(|seen| seen.of.as_str()).collect();
         if !unseen.is_empty() {
             say(out, &format!("not seen   {} (closed silicon does not show them)", unseen.join(", ")))?;
         }
         say(out, &format!("{}  {}  entry {entry}", self.serial, finding.words))
     }
-}
-
-/// The name of what a word is part of, as `key_hash` for `key_hash[3]`.
-fn whole(of: &str) -> &str {
-    of.split_once('[').map_or(of, |(whole, _)| whole)
 }
 
 fn statement(seen: &Evidence) -> String {

@@ -98,9 +98,11 @@ fn hear_boot(
 fn hidden(golden: &Golden, serial: &Serial, clock: &dyn Clock) -> Vec<Evidence> {
     let mut hidden = vec![unobservable("device", None, clock)];
     let regions = golden.regions.iter().map(|region| (format!("flash.{}", region.name), region.digest.to_string()));
-    let words = golden.words_for(serial).into_iter().chain(golden.lock.clone());
-    let words = words.map(|word| (word.name, format!("{:#010x}", word.value)));
-    hidden.extend(regions.chain(words).map(|(of, expected)| unobservable(&of, Some(expected), clock)));
+    let words: Vec<_> = golden.words_for(serial).into_iter().chain(golden.lock.clone()).collect();
+    let blind = vec![None; words.len()];
+    let words = gate::words_evidence(&words, &blind, clock.since_start()).into_iter();
+    hidden.extend(regions.map(|(of, expected)| unobservable(&of, Some(expected), clock)));
+    hidden.extend(words.map(|word| Evidence { method: Method::Unobservable, ..word }));
     hidden
 }
 

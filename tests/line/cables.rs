@@ -108,8 +108,7 @@ fn a_cable_that_fails_at_any_moment_leads_to_no_false_pass_and_the_next_scans_fi
 /// What the first board is when it loses its power before this transfer.
 fn taken_out(bench: &Bench, at: u64) -> Board {
     let mut line = bench.line();
-    lock(&line.slot)
-        .set_faults(Faults { cut_power: Some(Cut { at, when: When::Before }), ..Faults::default() });
+    lock(&line.slot).set_faults(Faults { cut_power: Some(Cut { at, when: When::Before }), ..Faults::default() });
     line.scan(&label(&bench.lot, 1));
     lock(&line.slot).remove().unwrap()
 }

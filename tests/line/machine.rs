@@ -87,21 +87,21 @@ impl<'lot> Unit<'lot> {
                 }
                 Outcome::Programmed
             }
-            Action::Compare(device) => Outcome::Compared(
-                gate::compare(&mut self.line.wire, family, &lot.golden, device, now).unwrap(),
-            ),
+            Action::Compare(device) => {
+                Outcome::Compared(gate::compare(&mut self.line.wire, family, &lot.golden, device, now).unwrap())
+            }
             Action::KeepStamp(intent) => Outcome::KeptStamp(self.keep(intent)),
             Action::Stamp(intent) => {
                 gate::stamp(&mut self.line.wire, family, intent).unwrap();
                 Outcome::Stamped
             }
-            Action::Verify(unit, compared) => Outcome::Verified(
-                gate::verify(&mut self.line.wire, family, &lot.golden, unit, compared, now).unwrap(),
-            ),
+            Action::Verify(unit, compared) => {
+                Outcome::Verified(gate::verify(&mut self.line.wire, family, &lot.golden, unit, compared, now).unwrap())
+            }
             Action::KeepVerified(verified) => Outcome::KeptVerified(self.keep(verified)),
-            Action::Lock(record) => Outcome::Latching(
-                gate::lock(&mut self.line.wire, family, &lot.golden, record, now).unwrap(),
-            ),
+            Action::Lock(record) => {
+                Outcome::Latching(gate::lock(&mut self.line.wire, family, &lot.golden, record, now).unwrap())
+            }
             Action::Reset(latching, how) => {
                 Outcome::Settled(latching.reset(&mut self.line.wire, family, how, now).unwrap())
             }

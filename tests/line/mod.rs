@@ -1,8 +1,8 @@
 //! A whole line in one process: the real session code, stock probe-rs, a real SQLite in memory, a virtual board.
 
 use std::{
-    rc::Rc,
     path::{Path, PathBuf},
+    rc::Rc,
     sync::{Arc, Mutex},
 };
 
