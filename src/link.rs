@@ -278,8 +278,16 @@ impl<'wire> Hand<'wire> {
     }
 
     fn carry(&mut self, ops: Vec<Op>) -> Result<Vec<Vec<u32>>, Broke> {
-        let carried = self.wire.carry(&Batch { ops });
-        carried.broke.map_or(Ok(carried.replies), Err)
+        let batch = Batch { ops };
+        let carried = self.wire.carry(&batch);
+        if let Some(broke) = carried.broke {
+            return Err(broke);
+        }
+        if carried.replies.len() == batch.ops.len() {
+            return Ok(carried.replies);
+        }
+        let detail = format!("{} of {} operations were answered", carried.replies.len(), batch.ops.len());
+        Err(Broke { why: Why::Garbled, doing: "a batch".to_owned(), detail })
     }
 }
 
@@ -407,6 +415,18 @@ mod tests {
         assert!(hand.poke(write(Place::Memory { ap: 0, at: 0x0FF8 }, 2)).is_ok());
         assert!(hand.poke(write(Place::Memory { ap: 0, at: 0x2000 }, 2)).is_ok());
         assert!(hand.poke(write(Place::Ap { ap: 1, register: 0 }, 1)).is_ok());
+    }
+
+    #[test]
+    fn a_batch_whose_last_operations_were_not_answered_did_not_succeed() {
+        struct Mute;
+        impl Wire for Mute {
+            fn carry(&mut self, _batch: &Batch) -> Carried {
+                Carried::default()
+            }
+        }
+        let broke = Hand::new(&mut Mute, GUARDED).poke(vec![Op::Connect]).unwrap_err();
+        assert_eq!(broke.why, Why::Garbled);
     }
 
     #[test]

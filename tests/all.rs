@@ -30,3 +30,4 @@ mod screens;
 mod station;
 mod tidy;
 mod virtual_board;
+mod worker;

@@ -56,6 +56,15 @@ fn unclassified(manifest: &str) -> Vec<String> {
         .collect()
 }
 
+/// Every place where the capability to burn is named outside the module that defines it and the one that spends records
+/// for it.
+fn burns(source: &Source) -> Vec<String> {
+    if matches!(source.module(), Some("link" | "gate")) {
+        return Vec::new();
+    }
+    words(&source.code, "Brand").map(|at| format!("{}: only gate burns", source.at(at))).collect()
+}
+
 mod tests {
     use super::*;
 
@@ -94,5 +103,18 @@ mod tests {
         let broken = unclassified(manifest);
         assert!(broken[0].starts_with("libc:"), "{broken:?}");
         assert_eq!(broken.len(), 1 + OWNED.len() + FREE.len() - 1);
+    }
+
+    #[test]
+    fn only_the_gate_holds_what_can_burn() {
+        let broken: Vec<_> = source::product().iter().flat_map(burns).collect();
+        expect_none(&broken);
+    }
+
+    #[test]
+    fn a_burn_past_the_gate_is_found() {
+        let planted = Source::new("src/session/site.rs", "fn f(w: &mut dyn Wire) { Brand::new(w, &[]); }");
+        assert_eq!(burns(&planted).len(), 1);
+        assert!(burns(&Source::new("src/gate.rs", "use crate::link::Brand;")).is_empty());
     }
 }
