@@ -130,9 +130,10 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn new(lot: Arc<Lot>, slot: Shared) -> Self {
-        let opening = Opening { mode: Mode::Training, station: "test".to_owned(), tool: "test".to_owned() };
-        let ledger = Ledger::in_memory(&opening, Arc::new(Frozen::default())).unwrap();
-        Self::with(lot, slot, ledger)
+        thread_local! {
+            static BLANK: Ledger = Ledger::in_memory(&opening(), Arc::new(Frozen::default())).unwrap();
+        }
+        Self::with(lot, slot, BLANK.with(Ledger::copy).unwrap())
     }
 
     /// A station started anew on these records.
@@ -210,6 +211,10 @@ impl Line {
         slot.insert(board);
         before
     }
+}
+
+pub(crate) fn opening() -> Opening {
+    Opening { mode: Mode::Training, station: "test".to_owned(), tool: "test".to_owned() }
 }
 
 /// Whom the first virgin board is.
