@@ -20,24 +20,21 @@ fn moments(transactions: u64, step: u64, salt: u64) -> impl Iterator<Item = u64>
     (first..=transactions).step_by(usize::try_from(step).unwrap())
 }
 
-fn span(from: u64, count: Option<u64>) -> Option<Span> {
-    Some(Span { from, count })
-}
-
 /// What a cable does from this transfer on.
 fn forms(at: u64) -> Vec<Faults> {
+    let span = |count| Some(Span { from: at, count });
     let flip = |count, mask| Some(Flip { span: Span { from: at, count }, mask });
     let stuck = |count, mask, high| Some(Stuck { span: Span { from: at, count }, mask, high });
     let none = Faults { seed: at, ..Faults::default() };
     vec![
-        Faults { no_ack: span(at, None), ..none.clone() },
-        Faults { no_ack: span(at, Some(1)), ..none.clone() },
-        Faults { no_ack: span(at, Some(30)), ..none.clone() },
-        Faults { wait: span(at, None), ..none.clone() },
-        Faults { wait: span(at, Some(3)), ..none.clone() },
-        Faults { nonsense: span(at, None), ..none.clone() },
-        Faults { nonsense: span(at, Some(1)), ..none.clone() },
-        Faults { nonsense: span(at, Some(20)), ..none.clone() },
+        Faults { no_ack: span(None), ..none.clone() },
+        Faults { no_ack: span(Some(1)), ..none.clone() },
+        Faults { no_ack: span(Some(30)), ..none.clone() },
+        Faults { wait: span(None), ..none.clone() },
+        Faults { wait: span(Some(3)), ..none.clone() },
+        Faults { nonsense: span(None), ..none.clone() },
+        Faults { nonsense: span(Some(1)), ..none.clone() },
+        Faults { nonsense: span(Some(20)), ..none.clone() },
         Faults { flip: flip(Some(1), 1 << (at % 32)), ..none.clone() },
         Faults { flip: flip(None, 1 << (at % 32)), ..none.clone() },
         Faults { flip: flip(Some(3), u32::MAX), ..none.clone() },
@@ -152,7 +149,7 @@ type Disturbance = fn(&Shared);
 
 const DISTURBANCES: [(&str, Disturbance); 4] = [
     ("taken out and put in again", |slot| lock(slot).power_cycle()),
-    ("brown-out", |slot| drop(lock(slot).board_mut().map(Board::brown_out))),
+    ("brown-out", |slot| lock(slot).board_mut().unwrap().brown_out()),
     ("pin reset", |slot| lock(slot).pin_reset()),
     ("held in reset for good", |slot| lock(slot).hold_reset(true)),
 ];
@@ -196,7 +193,7 @@ fn a_unit_tried_too_often_is_held_until_somebody_releases_it() {
         let mut line = bench.line();
         for attempt in 1..=rootstamp::run::ATTEMPTS {
             let from = lock(&line.slot).counters().transactions + 700;
-            lock(&line.slot).set_faults(Faults { no_ack: span(from, None), ..Faults::default() });
+            lock(&line.slot).set_faults(Faults { no_ack: Some(Span::from(from)), ..Faults::default() });
             assert_eq!(line.scan(&label).verdict, Verdict::Retry, "{attempt}");
         }
         lock(&line.slot).set_faults(Faults::default());

@@ -139,7 +139,7 @@ fn lied_to(lot: &Arc<Lot>, (silicon, latch): (Silicon, Latch), lie: Lie) -> (Lin
             let there = match op {
                 Op::Connect => lie.place.is_none(),
                 Op::Read { from, .. } | Op::Poll { at: from, .. } => lie.place == Some(*from),
-                _ => false,
+                Op::Write { .. } | Op::Disconnect | Op::PinReset | Op::Rest { .. } => false,
             };
             if !there {
                 continue;

@@ -61,15 +61,15 @@ pub(crate) fn project(path: &str) -> PathBuf {
 
 /// The smallest product that has every step, for this silicon.
 pub(crate) fn smallest(silicon: Silicon) -> Lot {
-    smallest_but(silicon, |text| text)
+    smallest_but(silicon, str::to_owned)
 }
 
 /// The same, with its recipe changed.
-pub(crate) fn smallest_but(silicon: Silicon, change: fn(String) -> String) -> Lot {
+pub(crate) fn smallest_but(silicon: Silicon, change: fn(&str) -> String) -> Lot {
     let product = recipe::read_from(
         &Changed(|text: String| match silicon {
-            Silicon::Old => change(text.replace("{ at_least = \"Fxx\", ships = \"closed\" }", "{ ships = \"open\" }")),
-            Silicon::Hardened => change(text),
+            Silicon::Old => change(&text.replace("{ at_least = \"Fxx\", ships = \"closed\" }", "{ ships = \"open\" }")),
+            Silicon::Hardened => change(&text),
         }),
         &project("tests/products/smallest.toml"),
         Some(Mode::Training),
@@ -78,7 +78,7 @@ pub(crate) fn smallest_but(silicon: Silicon, change: fn(String) -> String) -> Lo
 }
 
 /// A recipe that asks for no word of the firmware.
-pub(crate) fn without_boot(text: String) -> String {
+pub(crate) fn without_boot(text: &str) -> String {
     text.split("[boot]").next().unwrap().to_owned()
 }
 
@@ -110,6 +110,9 @@ impl Console for BoardConsole {
     }
 }
 
+/// Something done to the board in a slot.
+pub(crate) type Act = Box<dyn FnMut(&Shared)>;
+
 /// A site with everything on it, and an oracle that looks on.
 pub(crate) struct Line {
     pub(crate) slot: Shared,
@@ -121,7 +124,7 @@ pub(crate) struct Line {
     clock: Arc<Frozen>,
     pub(crate) events: Vec<Event>,
     /// Does something to the board when this step begins.
-    pub(crate) at_step: Option<(&'static str, Box<dyn FnMut(&Shared)>)>,
+    pub(crate) at_step: Option<(&'static str, Act)>,
     /// What a hand does when it is asked to.
     pub(crate) hand: Answer,
     /// It says so without doing it.
@@ -130,9 +133,10 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn new(lot: Arc<Lot>, slot: Shared) -> Self {
-        let opening = Opening { mode: Mode::Training, station: "test".to_owned(), tool: "test".to_owned() };
-        let ledger = Ledger::in_memory(&opening, Arc::new(Frozen::default())).unwrap();
-        Self::with(lot, slot, ledger)
+        thread_local! {
+            static BLANK: Ledger = Ledger::in_memory(&opening(), Arc::new(Frozen::default())).unwrap();
+        }
+        Self::with(lot, slot, BLANK.with(Ledger::copy).unwrap())
     }
 
     /// A station started anew on these records.
@@ -210,6 +214,10 @@ impl Line {
         slot.insert(board);
         before
     }
+}
+
+pub(crate) fn opening() -> Opening {
+    Opening { mode: Mode::Training, station: "test".to_owned(), tool: "test".to_owned() }
 }
 
 /// Whom the first virgin board is.
