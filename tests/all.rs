@@ -2,6 +2,7 @@
 
 mod c_reader;
 mod chip;
+mod end_to_end;
 mod export;
 mod image;
 mod inspect;

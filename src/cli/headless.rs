@@ -229,13 +229,15 @@ impl<'a> Line<'a> {
     /// Finishes the units in hand, and tells what is left until the session is closed.
     fn leave(mut self) -> Result<Exit, Fault> {
         self.command(Command::Leave);
-        let mut exit = self.refused;
+        let mut exit = Exit::Pass;
         while let Ok(event) = self.session.events.recv() {
             self.hear(&event)?;
             if let Event::Closed { exit: worst, .. } = event {
-                exit = exit.worst(worst).worst(self.refused);
+                exit = worst;
             }
         }
+        // A scan that was not taken changed nothing, and must not hide what became of a unit.
+        let exit = if exit == Exit::Pass { self.refused } else { exit };
         Ok(if self.is_interrupted() { exit.worst(Exit::Interrupted) } else { exit })
     }
 
