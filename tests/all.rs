@@ -16,6 +16,7 @@
 mod c_reader;
 mod check;
 mod chip;
+mod end_to_end;
 mod export;
 mod finished_unit;
 mod image;

@@ -131,8 +131,8 @@ impl Arguments {
             say(out, "stand-ins: virtual boards, stand-in firmware, a throw-away key; nothing here is production")?;
         }
         let session = session::open(setup)?;
-        let mut labels = labels.into_iter().map(|text| Label { text, site: None });
-        let exit = headless::run(session, &mut labels, &mut hands, out, self.json)?;
+        let labels = headless::list(labels.into_iter().map(|text| Label { text, site: None }));
+        let exit = headless::run(session, &labels, &mut hands, out, self.json)?;
         if !self.json {
             let data = self.data.display();
             say(out, &format!("records: rootstamp records list --data {data}"))?;

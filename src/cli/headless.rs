@@ -5,7 +5,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::RecvTimeoutError,
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel},
     },
     time::Duration,
 };
@@ -21,6 +21,9 @@ use crate::{
 
 /// How often a signal is looked for while nothing happens.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a label may wait to be seen.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A label to be scanned, and the site it belongs to where several could be meant.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -60,25 +63,44 @@ impl Hands for OperatorsHands {
     }
 }
 
-/// Scans the labels one after the other and tells what comes of them.
+/// Scans prepared labels one after the other, each as soon as its board is in, and tells what comes of them.
 pub(super) fn run(
     session: Session,
-    labels: &mut dyn Iterator<Item = Label>,
+    labels: &Receiver<Label>,
     hands: &mut dyn Hands,
     out: &mut dyn Write,
     json: bool,
 ) -> Result<Exit, Fault> {
-    let mut line = Line { session, out, json, bench: None, present: Vec::new(), interrupted: flag()? };
-    let mut refused = Exit::Pass;
-    for label in labels {
-        match line.unit(&label, hands)? {
-            After::Verdict => {}
-            After::Refused => refused = refused.worst(Exit::Usage),
-            After::Over => break,
+    let mut line = Line::new(session, out, json)?;
+    while let Some(label) = line.label(labels)? {
+        if line.unit(&label, hands)? == After::Over {
+            break;
         }
     }
-    let exit = line.leave()?;
-    Ok(exit.worst(refused))
+    line.leave()
+}
+
+/// Takes labels as a person scans them: at once, whatever is in the fixture, and refuses what belongs nowhere. A label
+/// that waited for its board would be stamped into whichever board came next.
+pub(super) fn attend(
+    session: Session,
+    labels: &Receiver<Label>,
+    out: &mut dyn Write,
+    json: bool,
+) -> Result<Exit, Fault> {
+    let mut line = Line::new(session, out, json)?;
+    while let Some(label) = line.label(labels)? {
+        line.scan(&label);
+    }
+    line.leave()
+}
+
+/// A list of labels as a queue that ends after the last.
+pub(super) fn list(labels: impl IntoIterator<Item = Label>) -> Receiver<Label> {
+    let (put, queue) = channel();
+    // The other end is in hand.
+    labels.into_iter().for_each(|label| drop(put.send(label)));
+    queue
 }
 
 fn flag() -> Result<Arc<AtomicBool>, Fault> {
@@ -93,9 +115,9 @@ fn flag() -> Result<Arc<AtomicBool>, Fault> {
     Ok(flag)
 }
 
+#[derive(Eq, PartialEq)]
 enum After {
-    Verdict,
-    Refused,
+    Next,
     Over,
 }
 
@@ -104,32 +126,54 @@ struct Line<'a> {
     out: &'a mut dyn Write,
     json: bool,
     bench: Option<Bench>,
-    present: Vec<Presence>,
+    /// What is in each site; unknown until it was looked at.
+    present: Vec<Option<Presence>>,
+    /// The worst class of scans that were not taken.
+    refused: Exit,
     interrupted: Arc<AtomicBool>,
 }
 
-impl Line<'_> {
+impl<'a> Line<'a> {
+    fn new(session: Session, out: &'a mut dyn Write, json: bool) -> Result<Self, Fault> {
+        let interrupted = flag()?;
+        Ok(Self { session, out, json, bench: None, present: Vec::new(), refused: Exit::Pass, interrupted })
+    }
+
+    /// The next label, once every site was looked at: before that, nobody knows which board a label belongs to.
+    fn label(&mut self, labels: &Receiver<Label>) -> Result<Option<Label>, Fault> {
+        loop {
+            if self.is_looked_at() {
+                match labels.try_recv() {
+                    Ok(label) => return Ok(Some(label)),
+                    Err(TryRecvError::Disconnected) => return Ok(None),
+                    Err(TryRecvError::Empty) => {}
+                }
+            }
+            if !self.pause()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn is_looked_at(&self) -> bool {
+        !self.present.is_empty() && self.present.iter().all(Option::is_some)
+    }
+
     fn unit(&mut self, label: &Label, hands: &mut dyn Hands) -> Result<After, Fault> {
         hands.bring(label)?;
-        let bin = self.bench.as_ref().and_then(|bench| bench.bin.clone());
-        let is_bin = bin.as_deref() == Some(label.text.as_str());
-        while !is_bin && !self.present.contains(&Presence::Fresh) {
+        while !self.is_bin(label) && !self.is_ready_for(label) {
             if self.next()?.is_none() {
                 return Ok(After::Over);
             }
         }
-        self.command(Command::Scan(label.text.clone()));
+        self.scan(label);
         while let Some(event) = self.next()? {
             match event {
                 Event::Verdict { site, outcome } => return self.after(site, &outcome, hands),
-                Event::ScanRefused { .. } => return Ok(After::Refused),
-                Event::Binned { .. } => return Ok(After::Verdict),
-                Event::WhichSite { .. } => match self.named(label) {
-                    Some(site) => self.command(Command::Choose(site)),
-                    None => return Err(which_site(label)),
-                },
-                Event::Ask { site, .. } => self.command(Command::Answered(site, Answer::Cannot)),
+                Event::ScanRefused { .. } | Event::Binned { .. } => return Ok(After::Next),
+                Event::WhichSite { .. } => return Err(which_site(label)),
                 Event::Opened(_)
+                | Event::Ask { .. }
                 | Event::Board { .. }
                 | Event::SiteFault { .. }
                 | Event::Started { .. }
@@ -143,18 +187,38 @@ impl Line<'_> {
         Ok(After::Over)
     }
 
+    fn is_bin(&self, label: &Label) -> bool {
+        self.bench.as_ref().and_then(|bench| bench.bin.as_ref()) == Some(&label.text)
+    }
+
+    /// Whether a new board is in where this label belongs.
+    fn is_ready_for(&self, label: &Label) -> bool {
+        let fresh = |presence: Option<&Option<Presence>>| presence == Some(&Some(Presence::Fresh));
+        match self.named(label) {
+            Some(site) => fresh(self.present.get(site.0)),
+            None => self.present.iter().any(|presence| fresh(Some(presence))),
+        }
+    }
+
+    fn scan(&self, label: &Label) {
+        let text = label.text.clone();
+        self.command(match (self.named(label), &label.site) {
+            (Some(site), _) => Command::ScanAt(text, site),
+            // No site has that name: it was part of what was read.
+            (None, Some(name)) => Command::Scan(format!("{text}@{name}")),
+            (None, None) => Command::Scan(text),
+        });
+    }
+
     fn after(&mut self, site: Site, outcome: &Outcome, hands: &mut dyn Hands) -> Result<After, Fault> {
         if outcome.exit == Exit::NotRecorded {
             return Ok(After::Over);
         }
         if outcome.verdict == Verdict::Retry {
-            return Ok(After::Verdict);
-        }
-        if let Some(presence) = self.present.get_mut(site.0) {
-            *presence = Presence::Served;
+            return Ok(After::Next);
         }
         hands.take(site)?;
-        Ok(After::Verdict)
+        Ok(After::Next)
     }
 
     fn named(&self, label: &Label) -> Option<Site> {
@@ -162,15 +226,23 @@ impl Line<'_> {
         self.bench.as_ref()?.sites.iter().position(|site| site == name).map(Site)
     }
 
-    fn leave(&mut self) -> Result<Exit, Fault> {
+    /// Finishes the units in hand, and tells what is left until the session is closed.
+    fn leave(mut self) -> Result<Exit, Fault> {
         self.command(Command::Leave);
         let mut exit = Exit::Pass;
-        while let Some(event) = self.next()? {
+        while let Ok(event) = self.session.events.recv() {
+            self.hear(&event)?;
             if let Event::Closed { exit: worst, .. } = event {
                 exit = worst;
             }
         }
-        Ok(if self.interrupted.load(Ordering::Relaxed) { exit.worst(Exit::Interrupted) } else { exit })
+        // A scan that was not taken changed nothing, and must not hide what became of a unit.
+        let exit = if exit == Exit::Pass { self.refused } else { exit };
+        Ok(if self.is_interrupted() { exit.worst(Exit::Interrupted) } else { exit })
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
     }
 
     fn command(&self, command: Command) {
@@ -180,41 +252,65 @@ impl Line<'_> {
 
     /// The next event, told; `None` when there is no more to come, or a signal asks to stop.
     fn next(&mut self) -> Result<Option<Event>, Fault> {
-        loop {
+        while !self.is_interrupted() {
             match self.session.events.recv_timeout(LOOK) {
                 Ok(event) => {
-                    self.note(&event);
-                    self.tell(&event)?;
+                    self.hear(&event)?;
                     return Ok(Some(event));
-                }
-                Err(RecvTimeoutError::Timeout) if self.interrupted.load(Ordering::Relaxed) => {
-                    self.command(Command::Leave);
-                    self.drain()?;
-                    return Ok(None);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
             }
         }
+        Ok(None)
     }
 
-    /// Tells what is left until the session is closed: the units in hand are finished first.
-    fn drain(&mut self) -> Result<(), Fault> {
-        while let Ok(event) = self.session.events.recv() {
-            self.tell(&event)?;
+    /// Tells what happens for a moment; false when there is no more to come, or a signal asks to stop.
+    fn pause(&mut self) -> Result<bool, Fault> {
+        match self.session.events.recv_timeout(PAUSE) {
+            Ok(event) => self.hear(&event)?,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(false),
         }
-        Ok(())
+        Ok(!self.is_interrupted())
+    }
+
+    fn hear(&mut self, event: &Event) -> Result<(), Fault> {
+        self.note(event);
+        self.tell(event)
     }
 
     fn note(&mut self, event: &Event) {
-        if let Event::Opened(bench) = event {
-            self.present = vec![Presence::Absent; bench.sites.len()];
-            self.bench = Some(bench.clone());
+        match event {
+            Event::Opened(bench) => {
+                self.present = vec![None; bench.sites.len()];
+                self.bench = Some(bench.clone());
+            }
+            Event::Board { site, presence } => self.stands(*site, *presence),
+            // Nothing is known of a board there.
+            Event::SiteFault { site, fault: Some(_) } => self.stands(*site, Presence::Absent),
+            // The same label may be scanned again with the board in place.
+            Event::Verdict { site, outcome } if outcome.verdict == Verdict::Retry => {
+                self.stands(*site, Presence::Fresh);
+            }
+            Event::Verdict { site, .. } => self.stands(*site, Presence::Served),
+            Event::ScanRefused { .. } => self.refused = self.refused.worst(Exit::Usage),
+            Event::WhichSite { .. } => self.refused = self.refused.worst(Exit::NoProbe),
+            Event::Ask { site, .. } => self.command(Command::Answered(*site, Answer::Cannot)),
+            Event::SiteFault { fault: None, .. }
+            | Event::Started { .. }
+            | Event::Step { .. }
+            | Event::Measured { .. }
+            | Event::Binned { .. }
+            | Event::Tally(_)
+            | Event::LineHolds { .. }
+            | Event::Closed { .. } => {}
         }
-        if let Event::Board { site, presence } = event
-            && let Some(known) = self.present.get_mut(site.0)
-        {
-            *known = *presence;
+    }
+
+    fn stands(&mut self, site: Site, presence: Presence) {
+        if let Some(known) = self.present.get_mut(site.0) {
+            *known = Some(presence);
         }
     }
 
@@ -250,7 +346,9 @@ fn words(event: &Event, bench: Option<&Bench>) -> Option<String> {
         )),
         Event::Verdict { site, outcome } => Some(verdict_words(&name(site), outcome)),
         Event::ScanRefused { read, why } => Some(format!("scan refused: read {read:?}: {why}")),
-        Event::WhichSite { serial, .. } => Some(format!("{serial}: which site? several new boards are in")),
+        Event::WhichSite { serial, .. } => {
+            Some(format!("{serial}: which site? several new boards are in; scan again as {serial}@SITE"))
+        }
         Event::Ask { site, what } => Some(format!("{}: {what}", name(site))),
         Event::LineHolds { fault } => Some(format!("LINE HOLDS: {fault}")),
         Event::SiteFault { site, fault: Some(fault) } => Some(format!("{}: {fault}", name(site))),

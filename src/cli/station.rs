@@ -12,7 +12,7 @@ use std::{
 use crate::{
     cli::{
         check,
-        headless::{self, Hands, Label, OperatorsHands},
+        headless::{self, Label, OperatorsHands},
         line::{self, Line, Make},
     },
     clock::Clock,
@@ -54,7 +54,8 @@ pub(super) struct Arguments {
     /// Events as JSON, one a line; no screen.
     #[arg(long)]
     json: bool,
-    /// Labels to scan one after the other, as SERIAL or SERIAL@SITE; without any, labels are read from standard input.
+    /// Labels to scan one after the other, each once its board is in, as SERIAL or SERIAL@SITE. Without any, labels are
+    /// read from standard input as from a scanner: at once, and refused if no new board is in.
     #[arg(long, value_name = "SERIAL", num_args = 1)]
     scan: Vec<String>,
 }
@@ -80,22 +81,31 @@ impl Arguments {
 
     fn lines(&self, bench: &Station, line: Line, out: &mut dyn Write) -> Result<Exit, Fault> {
         let session = session::open(line.setup)?;
-        let mut labels: Box<dyn Iterator<Item = Label>> = match &bench.scanner {
-            Scanner::Serial { port, baud } if self.scan.is_empty() => {
-                Box::new(scanner::labels(port, *baud)?.into_iter().map(|text| Label { text, site: None }))
-            }
-            Scanner::Serial { .. } | Scanner::Keyboard if self.scan.is_empty() => {
-                Box::new(std::io::stdin().lines().map_while(Result::ok).map(|text| Label::parse(&text)))
-            }
-            Scanner::Serial { .. } | Scanner::Keyboard => Box::new(self.scan.iter().map(|text| Label::parse(text))),
+        let labels = self.labels(bench)?;
+        match line.boards {
+            Some(mut boards) => headless::run(session, &labels, &mut boards, out, self.json),
+            None if !self.scan.is_empty() => headless::run(session, &labels, &mut OperatorsHands, out, self.json),
+            None => headless::attend(session, &labels, out, self.json),
+        }
+    }
+
+    fn labels(&self, bench: &Station) -> Result<Receiver<Label>, Fault> {
+        if !self.scan.is_empty() {
+            return Ok(headless::list(self.scan.iter().map(|text| Label::parse(text))));
+        }
+        let read = match &bench.scanner {
+            Scanner::Serial { port, baud } => scanner::labels(port, *baud)?,
+            Scanner::Keyboard => scanner::from(std::io::stdin()),
         };
-        let mut boards = line.boards;
-        let mut own = OperatorsHands;
-        let hands: &mut dyn Hands = match &mut boards {
-            Some(boards) => boards,
-            None => &mut own,
-        };
-        headless::run(session, &mut *labels, hands, out, self.json)
+        let (put, labels) = channel();
+        std::thread::spawn(move || {
+            for text in read {
+                if put.send(Label::parse(&text)).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(labels)
     }
 }
 

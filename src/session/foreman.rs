@@ -117,7 +117,8 @@ impl Foreman {
     /// Hears the front end.
     pub fn command(&mut self, command: Command) -> Reaction {
         match command {
-            Command::Scan(text) => self.scan(&text),
+            Command::Scan(text) => self.scan(&text, None),
+            Command::ScanAt(text, site) => self.scan(&text, Some(site)),
             Command::Choose(site) => self.choose(site),
             Command::Answered(site, answer) => {
                 Reaction { orders: vec![Order::Answer(site, answer)], events: Vec::new() }
@@ -138,7 +139,7 @@ impl Foreman {
         }
     }
 
-    fn scan(&mut self, text: &str) -> Reaction {
+    fn scan(&mut self, text: &str, named: Option<Site>) -> Reaction {
         let label = text.trim_matches(|end: char| end.is_ascii_whitespace());
         if label.is_empty() {
             return Reaction::default();
@@ -147,7 +148,7 @@ impl Foreman {
             return self.bin();
         }
         match self.take(label) {
-            Ok(serial) => self.hand_out(serial),
+            Ok(serial) => self.hand_out(serial, named),
             Err(why) => refused(label, why),
         }
     }
@@ -165,12 +166,13 @@ impl Foreman {
         (self.judge)(label)
     }
 
-    fn hand_out(&mut self, serial: Serial) -> Reaction {
+    fn hand_out(&mut self, serial: Serial, named: Option<Site>) -> Reaction {
+        let meant = |site: &Site| named.is_none_or(|named| named == *site);
         let retrying = |place: &Place| place.phase == Phase::Retry(serial.clone());
-        if let Some(site) = self.places.iter().position(retrying) {
-            return self.run(Site(site), serial);
+        if let Some(site) = self.places.iter().position(retrying).map(Site).filter(meant) {
+            return self.run(site, serial);
         }
-        let fresh = self.fresh();
+        let fresh: Vec<Site> = self.fresh().into_iter().filter(meant).collect();
         match fresh.as_slice() {
             [] => {
                 let why = self.why_none();
@@ -402,6 +404,16 @@ mod tests {
         assert!(foreman.command(Command::Choose(Site(7))).orders.is_empty());
         let chosen = foreman.command(Command::Choose(Site(1)));
         assert_eq!(chosen.orders, [Order::Run(Site(1), "A1".parse().unwrap())]);
+    }
+
+    #[test]
+    fn a_scan_that_names_its_site_goes_nowhere_else() {
+        let mut foreman = foreman(None);
+        let at = |foreman: &mut Foreman, site| foreman.command(Command::ScanAt("A1".to_owned(), Site(site)));
+        put_in(&mut foreman, 1);
+        assert!(at(&mut foreman, 0).orders.is_empty(), "though the other site has the only new board");
+        put_in(&mut foreman, 0);
+        assert_eq!(at(&mut foreman, 0).orders, [Order::Run(Site(0), "A1".parse().unwrap())]);
     }
 
     #[test]

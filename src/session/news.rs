@@ -25,6 +25,8 @@ pub struct Site(pub usize);
 pub enum Command {
     /// A label was scanned or typed. Untrusted, unbounded, unprintable for all we know.
     Scan(String),
+    /// The same, with the site it belongs to: refused if no new board is in there, whatever is in elsewhere.
+    ScanAt(String, Site),
     /// Answers [`Event::WhichSite`]: the scan in hand belongs to this site.
     Choose(Site),
     /// The operator did what [`Event::Ask`] asked for, or gave up.

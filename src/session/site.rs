@@ -51,7 +51,8 @@ pub(super) struct Place {
 /// What an idle site knows of its fixture.
 #[derive(Default)]
 struct Watch {
-    present: bool,
+    /// Unknown until the first look, which is told whatever it shows.
+    present: Option<bool>,
     silent: u32,
     trouble: Option<Why>,
 }
@@ -65,7 +66,7 @@ pub(super) fn work(mut place: Place, orders: &Receiver<SiteOrder>) {
                 let outcome = run(&mut place, orders, serial);
                 let tally = counted(&place);
                 (place.say)(Report::Ended(place.site, Box::new(outcome), tally));
-                watch = Watch { present: true, ..Watch::default() };
+                watch = Watch { present: Some(true), ..Watch::default() };
             }
             // An answer nobody waits for any more.
             Ok(SiteOrder::Answer(_)) => {}
@@ -91,9 +92,9 @@ impl Watch {
             return;
         }
         self.silent = if why == Some(Why::NoAnswer) { self.silent + 1 } else { 0 };
-        let present = self.silent == 0 || (self.present && self.silent < GONE);
-        if present != self.present {
-            self.present = present;
+        let present = self.silent == 0 || (self.present == Some(true) && self.silent < GONE);
+        if Some(present) != self.present {
+            self.present = Some(present);
             (place.say)(Report::Presence(place.site, present));
         }
     }
