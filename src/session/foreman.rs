@@ -285,7 +285,7 @@ impl Foreman {
             }
         };
         if let Some(place) = self.places.get_mut(site.0) {
-            *place = Place { phase, present: true };
+            *place = Place { phase, present: !ended_without_contact(&outcome) };
         }
         self.tally = tally;
         self.exit = self.exit.worst(outcome.exit);
@@ -308,6 +308,11 @@ impl Foreman {
         self.dismissed = true;
         Reaction { events: Vec::new(), orders: vec![Order::Dismiss] }
     }
+}
+
+/// Whether the board was out of contact when its run ended: then its going is no news, and RETRY stays on the screen.
+pub(super) fn ended_without_contact(outcome: &Outcome) -> bool {
+    outcome.verdict == Verdict::Retry && outcome.exit == Exit::NoAnswer
 }
 
 /// Without records no unit may be begun; that is not one unit's problem.
@@ -437,6 +442,23 @@ mod tests {
         scan(&mut foreman, "A1");
         end(&mut foreman, 0, Verdict::Retry, "A1");
         assert!(scan(&mut foreman, "A2").orders.is_empty());
+        assert_eq!(scan(&mut foreman, "A1").orders.len(), 1);
+    }
+
+    #[test]
+    fn a_board_that_lost_contact_keeps_its_retry_until_it_is_scanned_again() {
+        let mut foreman = foreman(None);
+        put_in(&mut foreman, 0);
+        scan(&mut foreman, "A1");
+        let ended = end(&mut foreman, 0, Verdict::Retry, "A1").events.remove(0);
+        let Event::Verdict { mut outcome, .. } = ended else { panic!("{ended:?}") };
+        outcome.exit = Exit::NoAnswer;
+        foreman.report(Report::Ended(Site(0), Box::new(outcome), Tally::default()));
+        let back = foreman.report(Report::Presence(Site(0), true)).events;
+        assert!(
+            matches!(back[..], [Event::Board { presence: Presence::Fresh, .. }]),
+            "nothing was told to go: {back:?}"
+        );
         assert_eq!(scan(&mut foreman, "A1").orders.len(), 1);
     }
 

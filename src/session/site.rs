@@ -20,7 +20,7 @@ use crate::{
     session::{
         Seat,
         conduct::{Workplace, conduct, open},
-        foreman::Report,
+        foreman::{Report, ended_without_contact},
         news::{Answer, Event, Outcome, Site, Tally},
         tally,
     },
@@ -65,8 +65,8 @@ pub(super) fn work(mut place: Place, orders: &Receiver<SiteOrder>) {
             Ok(SiteOrder::Run(serial)) => {
                 let outcome = run(&mut place, orders, serial);
                 let tally = counted(&place);
+                watch = Watch { present: Some(!ended_without_contact(&outcome)), ..Watch::default() };
                 (place.say)(Report::Ended(place.site, Box::new(outcome), tally));
-                watch = Watch { present: Some(true), ..Watch::default() };
             }
             // An answer nobody waits for any more.
             Ok(SiteOrder::Answer(_)) => {}

@@ -38,9 +38,12 @@ fn cuts(mut chance: Chance, latch: &str) {
         let after = if cut % 3 == 0 { whole - whole / 50 } else { 0 };
         let at = base + 1 + after + chance.below(whole - after);
         let when = if chance.below(2) == 0 { "before" } else { "after" };
-        bench.boards.fault("site-1", &json!({ "cut_power": { "at": at, "when": when }, "seed": chance.below(1 << 32) }));
+        bench
+            .boards
+            .fault("site-1", &json!({ "cut_power": { "at": at, "when": when }, "seed": chance.below(1 << 32) }));
         let first = bench.scan(&[&unit]);
-        let said = format!("{latch}: cut {when} transfer {} of {whole}: {} {}", at - base, verdict(&first), exit(&first));
+        let said =
+            format!("{latch}: cut {when} transfer {} of {whole}: {} {}", at - base, verdict(&first), exit(&first));
         bench.truth("site-1", &unit);
         bench.is_whole();
         bench.boards.fault("site-1", &json!({}));
