@@ -16,9 +16,10 @@ use signal_hook::{
 };
 
 use crate::{
+    cli::line::{LatchName, SiliconName},
     clock::{Clock, System},
     fault::{Exit, Fault, Party},
-    virtual_board::{Bench, Deed, Latch, Order, Pace, Setup, Silicon},
+    virtual_board::{Bench, Deed, Order, Pace, Setup},
 };
 
 /// How soon a signal is noticed.
@@ -66,18 +67,6 @@ enum ChipName {
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum SiliconName {
-    Old,
-    Hardened,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum LatchName {
-    Strict,
-    Lenient,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum PaceName {
     Fast,
     Silicon,
@@ -108,14 +97,8 @@ impl Arguments {
             folder: self.dir.clone(),
             count: None,
             sites: self.sites.into(),
-            silicon: match self.silicon {
-                SiliconName::Old => Silicon::Old,
-                SiliconName::Hardened => Silicon::Hardened,
-            },
-            latch: match self.latch {
-                LatchName::Strict => Latch::Strict,
-                LatchName::Lenient => Latch::Lenient,
-            },
+            silicon: self.silicon.into(),
+            latch: self.latch.into(),
             seed: self.seed,
             tcp: self.tcp,
             pace: match self.pace {

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     cli::{
         headless::{self, Label},
-        line::{self, Line, Make, VirtualHands},
+        line::{self, LatchName, Line, Make, SiliconName, VirtualHands},
         say, station,
     },
     clock::{Clock, System},
@@ -22,7 +22,7 @@ use crate::{
     session,
     station::Station,
     ui::{keys::KeyName, screen},
-    virtual_board::{Latch, Pace, Silicon},
+    virtual_board::Pace,
 };
 
 /// The bench of the demo travels inside the program, like its products.
@@ -58,18 +58,6 @@ pub(super) struct Arguments {
     /// Events as JSON, one a line; no screen.
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum SiliconName {
-    Old,
-    Hardened,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum LatchName {
-    Strict,
-    Lenient,
 }
 
 impl Arguments {
@@ -112,14 +100,8 @@ impl Arguments {
 
     fn make(&self, headless: bool) -> Make {
         Make {
-            silicon: match self.silicon {
-                SiliconName::Old => Silicon::Old,
-                SiliconName::Hardened => Silicon::Hardened,
-            },
-            latch: match self.latch {
-                LatchName::Strict => Latch::Strict,
-                LatchName::Lenient => Latch::Lenient,
-            },
+            silicon: self.silicon.into(),
+            latch: self.latch.into(),
             pace: if headless { Pace::Fast } else { Pace::Silicon },
         }
     }

@@ -40,6 +40,38 @@ pub(super) struct Make {
     pub(super) pace: Pace,
 }
 
+/// Silicon on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum SiliconName {
+    Old,
+    Hardened,
+}
+
+impl From<SiliconName> for Silicon {
+    fn from(name: SiliconName) -> Self {
+        match name {
+            SiliconName::Old => Self::Old,
+            SiliconName::Hardened => Self::Hardened,
+        }
+    }
+}
+
+/// A latch rule on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum LatchName {
+    Strict,
+    Lenient,
+}
+
+impl From<LatchName> for Latch {
+    fn from(name: LatchName) -> Self {
+        match name {
+            LatchName::Strict => Self::Strict,
+            LatchName::Lenient => Self::Lenient,
+        }
+    }
+}
+
 /// A line that is ready to be worked at.
 pub(super) struct Line {
     pub(super) setup: Setup,
