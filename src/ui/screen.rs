@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    os::fd::{AsFd as _, BorrowedFd},
     panic::{self, PanicHookInfo},
     sync::{
         Arc,
@@ -26,6 +27,7 @@ use ratatui::{
     },
     layout::{Position, Rect},
 };
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use signal_hook::{
     SigId,
     consts::{SIGHUP, SIGINT, SIGTERM},
@@ -283,8 +285,17 @@ struct Typed;
 
 impl Keyboard for Typed {
     fn next(&mut self, wait: Duration) -> io::Result<Option<Input>> {
-        if poll(wait)? { read().map(Some) } else { Ok(None) }
+        if poll(wait)? || (stir(io::stdin().as_fd()) && poll(Duration::ZERO)?) { read().map(Some) } else { Ok(None) }
     }
+}
+
+/// Whether the terminal still holds what was typed, after saying so once more to whoever waits for it. crossterm reads
+/// a kilobyte at a time and then waits for news of more, but the system told of all of it at once: the rest of a long
+/// scan would lie there until the next key, and spoil the next scan. Setting a terminal's attributes, as they are,
+/// wakes its readers.
+fn stir(terminal: BorrowedFd<'_>) -> bool {
+    let left = rustix::io::ioctl_fionread(terminal).is_ok_and(|left| left > 0);
+    left && tcgetattr(terminal).and_then(|as_it_is| tcsetattr(terminal, OptionalActions::Now, &as_it_is)).is_ok()
 }
 
 type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
