@@ -5,8 +5,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "files are written and damaged here, not read for what they say")]
 
-mod boards;
 mod bench;
+mod boards;
 mod chance;
 mod cuts;
 mod killed;

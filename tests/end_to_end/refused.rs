@@ -1,6 +1,11 @@
 //! What is refused, each with its own words, exit code and safe end: nothing half-recorded, and the next good scan works.
 
-use std::{fs, os::unix::fs::symlink, path::Path, process::{Command, Output, Stdio}};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
 
 use serde_json::json;
 use tempfile::TempDir;

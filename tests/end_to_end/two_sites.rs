@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{
     bench::{BOOT, Bench, verdicts},
     exit, label,
-    line::Line, pause,
-    stderr,
+    line::Line,
+    pause, stderr,
 };
 
 #[test]
@@ -83,7 +83,8 @@ fn uncrossed(bench: &Bench, step: &str) {
     for unit in [1, 2] {
         let Some(record) = bench.unit(&label(unit)) else { continue };
         let entries = record["entries"].as_array().unwrap().iter();
-        let mut bound: Vec<_> = entries.filter(|entry| entry["kind"] == "bound").map(|entry| &entry["device"]).collect();
+        let mut bound: Vec<_> =
+            entries.filter(|entry| entry["kind"] == "bound").map(|entry| &entry["device"]).collect();
         bound.dedup();
         assert!(bound.len() <= 1, "{step}: {record:#}");
         if record["standing"] != "passed" {

@@ -16,7 +16,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("probe_rs", &["fixture"]),
     ("ratatui", &["ui"]),
     ("rusqlite", &["ledger"]),
-    ("rustix", &["virtual_board", "ui"]),
+    ("rustix", &["virtual_board"]),
     ("serialport", &["fixture"]),
     ("signal_hook", &["ui", "cli"]),
 ];
