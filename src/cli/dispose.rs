@@ -15,7 +15,7 @@ use crate::{
 
 /// End a hold: decide about a unit. The decision is recorded for good.
 ///
-/// Needs the records to itself: close the station first.
+/// Tests nothing: it records what a person found. Needs the records to itself: close the station first.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// What becomes of it.

@@ -12,7 +12,7 @@ use crate::{
 
 /// JSON Schema of a product or station file, for editors.
 ///
-/// The same as in `templates/schemas/`. Name it in the first line of a file: `#:schema ../schemas/product.schema.json`.
+/// Tests nothing: it is what an editor tests a file by. The same as in `templates/schemas/`. Name it in the first line of a file: `#:schema ../schemas/product.schema.json`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  rootstamp schema product > templates/schemas/product.schema.json")]
 pub(super) struct Arguments {

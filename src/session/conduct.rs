@@ -323,13 +323,25 @@ fn outcome(lot: &Lot, serial: &Serial, run: Option<crate::ident::RunId>, ending:
             entry: Some(seq),
             ..plain(Verdict::DoneAlready, Exit::Duplicate)
         },
-        Ending::Stopped(stopped, entry) => Outcome {
-            device: stopped.device,
-            next: stopped.fault.next.clone(),
-            entry,
-            fault: Some(stopped.fault.clone()),
-            ..plain(verdict(stopped.verdict), stopped.fault.exit)
-        },
+        Ending::Stopped(stopped, entry) => {
+            let held = stopped.verdict == facts::Ending::Hold;
+            let exit = if held { stopped.fault.exit.worst(Exit::Quarantined) } else { stopped.fault.exit };
+            Outcome {
+                device: stopped.device,
+                next: if held { next_of_held(&stopped.fault) } else { stopped.fault.next.clone() },
+                entry,
+                fault: Some(stopped.fault.clone()),
+                ..plain(verdict(stopped.verdict), exit)
+            }
+        }
+    }
+}
+
+/// A contact that was lost says "scan again", and a failed unit "red bin"; neither holds once the board may be locked.
+fn next_of_held(fault: &Fault) -> String {
+    match fault.code.chars().next() {
+        Some('R' | 'E') => "Put the board on the blue rack and call the supervisor.".to_owned(),
+        Some(_) | None => fault.next.clone(),
     }
 }
 

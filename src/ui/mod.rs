@@ -19,6 +19,8 @@ pub mod words;
 
 mod field;
 
+mod keyboard;
+
 mod letters;
 
 mod printable;

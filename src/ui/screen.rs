@@ -17,10 +17,7 @@ use ratatui::{
     backend::{Backend, CrosstermBackend},
     crossterm::{
         cursor::Show,
-        event::{
-            DisableBracketedPaste, EnableBracketedPaste, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
-            poll, read,
-        },
+        event::{DisableBracketedPaste, EnableBracketedPaste},
         execute,
         terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
     },
@@ -39,6 +36,7 @@ use crate::{
 };
 
 use super::{
+    keyboard::{self, Stroke},
     keys::KeyName,
     model::Model,
     update::{Message, What, update},
@@ -66,8 +64,14 @@ pub trait Hands {
 
 /// Where keys come from.
 trait Keyboard {
-    /// What was typed, pasted or resized within this time.
-    fn next(&mut self, wait: Duration) -> io::Result<Option<Input>>;
+    /// What was typed or pasted within this time.
+    fn next(&mut self, wait: Duration) -> Option<Stroke>;
+}
+
+impl Keyboard for keyboard::Terminal {
+    fn next(&mut self, wait: Duration) -> Option<Stroke> {
+        self.next(wait)
+    }
 }
 
 /// Shows the session until its last event. The terminal is restored on every way out, a panic and a signal included;
@@ -84,9 +88,11 @@ pub fn run<'a>(
 ) -> Result<(), Fault> {
     let signals = Signals::caught().map_err(|error| unusable(&error.to_string()))?;
     let mut held = Held::taken().map_err(|error| unusable(&error.to_string()))?;
+    let typed = keyboard::Terminal::open(Arc::clone(&signals.came));
+    let mut typed = typed.map_err(|error| unusable(&error.to_string()))?;
     let mut screen = Screen { model, events, commands, extra, clock, ticked: clock.since_start() };
     let repaint = Arc::clone(&held.scrambled);
-    screen.conduct(&mut held.terminal, &mut Typed, &|| signals.came(), &|| repaint.swap(false, Ordering::Relaxed))
+    screen.conduct(&mut held.terminal, &mut typed, &|| signals.came(), &|| repaint.swap(false, Ordering::Relaxed))
 }
 
 struct Screen<'a> {
@@ -136,7 +142,7 @@ impl Screen<'_> {
             return Ok(true);
         }
         terminal.draw(|frame| view(&self.model, frame)).map_err(|error| error.to_string())?;
-        self.listen(keyboard).map_err(|error| error.to_string())?;
+        self.listen(keyboard);
         self.tick();
         Ok(alive)
     }
@@ -153,19 +159,16 @@ impl Screen<'_> {
     }
 
     /// A reader types dozens of characters at once; all of them are taken before anything is drawn.
-    fn listen(&mut self, keyboard: &mut dyn Keyboard) -> io::Result<()> {
+    fn listen(&mut self, keyboard: &mut dyn Keyboard) {
         let mut wait = WAIT;
         for _ in 0..AT_ONCE {
-            let Some(input) = keyboard.next(wait)? else { break };
-            match input {
-                Input::Key(key) => keys(key).into_iter().flatten().for_each(|key| self.press(key)),
-                Input::Paste(text) => self.take(What::Paste(text)),
-                // The next drawing asks the terminal for its size.
-                Input::Resize(..) | Input::FocusGained | Input::FocusLost | Input::Mouse(_) => {}
+            match keyboard.next(wait) {
+                Some(Stroke::Key(key)) => self.press(key),
+                Some(Stroke::Paste(text)) => self.take(What::Paste(text)),
+                None => break,
             }
             wait = Duration::ZERO;
         }
-        Ok(())
     }
 
     fn press(&mut self, key: KeyName) {
@@ -223,68 +226,6 @@ fn silent() -> Fault {
         "Put the boards in hand on the blue rack, send the ledger and the log to rootstamp's maintainers, and start again.",
     )
     .code("X-009")
-}
-
-/// What a terminal's key is here; text with Alt is what a terminal makes of an escape before it.
-fn keys(event: KeyEvent) -> [Option<KeyName>; 2] {
-    if event.kind == KeyEventKind::Release {
-        return [None, None];
-    }
-    let escape = event.modifiers.contains(KeyModifiers::ALT).then_some(KeyName::Char('\u{1b}'));
-    let controlled = event.modifiers.contains(KeyModifiers::CONTROL);
-    let key = match event.code.as_char() {
-        Some(character) if controlled => Some(control(character)),
-        Some(character) => Some(KeyName::Char(character)),
-        None => plain(event.code),
-    };
-    [escape, key]
-}
-
-/// Undoes what the terminal made of a control character: Ctrl-J was a line feed, Ctrl-5 a group separator.
-fn control(letter: char) -> KeyName {
-    let byte = match letter {
-        '4'..='7' => u32::from(letter) - u32::from('4') + 0x1c,
-        'a'..='z' | 'A'..='Z' => u32::from(letter) & 0x1f,
-        ' ' | '@' => 0,
-        _ => u32::from(letter),
-    };
-    match char::from_u32(byte).unwrap_or('\0') {
-        '\n' => KeyName::Feed,
-        '\r' => KeyName::Enter,
-        '\t' => KeyName::Tab,
-        '\u{8}' => KeyName::Backspace,
-        '\u{3}' => KeyName::Interrupt,
-        other => KeyName::Char(other),
-    }
-}
-
-fn plain(code: KeyCode) -> Option<KeyName> {
-    const KNOWN: [(KeyCode, KeyName); 11] = [
-        (KeyCode::Enter, KeyName::Enter),
-        (KeyCode::Tab, KeyName::Tab),
-        (KeyCode::Backspace, KeyName::Backspace),
-        (KeyCode::Esc, KeyName::Escape),
-        (KeyCode::Up, KeyName::Up),
-        (KeyCode::Down, KeyName::Down),
-        (KeyCode::Left, KeyName::Left),
-        (KeyCode::Right, KeyName::Right),
-        (KeyCode::PageUp, KeyName::PageUp),
-        (KeyCode::PageDown, KeyName::PageDown),
-        (KeyCode::Null, KeyName::Char('\0')),
-    ];
-    if let KeyCode::F(number) = code {
-        return Some(KeyName::F(number));
-    }
-    KNOWN.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)
-}
-
-/// The terminal's own keyboard.
-struct Typed;
-
-impl Keyboard for Typed {
-    fn next(&mut self, wait: Duration) -> io::Result<Option<Input>> {
-        if poll(wait)? { read().map(Some) } else { Ok(None) }
-    }
 }
 
 type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
@@ -386,19 +327,15 @@ mod tests {
     use crate::{clock::Frozen, session::news::Tally, ui::look::Look};
 
     /// Types what it was given, one input a turn.
-    struct Script(Vec<Input>);
+    struct Script(Vec<KeyName>);
 
     impl Keyboard for Script {
-        fn next(&mut self, wait: Duration) -> io::Result<Option<Input>> {
-            if wait.is_zero() || self.0.is_empty() { Ok(None) } else { Ok(Some(self.0.remove(0))) }
+        fn next(&mut self, wait: Duration) -> Option<Stroke> {
+            if wait.is_zero() || self.0.is_empty() { None } else { Some(Stroke::Key(self.0.remove(0))) }
         }
     }
 
-    fn key(code: KeyCode, modifiers: KeyModifiers) -> Input {
-        Input::Key(KeyEvent::new(code, modifiers))
-    }
-
-    fn conduct(typed: Vec<Input>, told: Vec<Event>, interrupted: bool) -> (Result<(), Fault>, Vec<Command>) {
+    fn conduct(typed: Vec<KeyName>, told: Vec<Event>, interrupted: bool) -> (Result<(), Fault>, Vec<Command>) {
         let (events, commands, clock) = (channel(), channel(), Frozen::default());
         for event in told {
             events.0.send(event).unwrap();
@@ -437,22 +374,6 @@ mod tests {
     #[test]
     fn a_signal_leaves_as_a_person_would() {
         assert_eq!(conduct(vec![], vec![], true).1, [Command::Leave], "once, though the session then vanishes");
-    }
-
-    #[test]
-    fn what_a_terminal_makes_of_control_characters_is_undone() {
-        let cases = [
-            ('j', KeyName::Feed),
-            ('c', KeyName::Interrupt),
-            ('5', KeyName::Char('\u{1d}')),
-            ('a', KeyName::Char('\u{1}')),
-            ('h', KeyName::Backspace),
-        ];
-        for (letter, name) in cases {
-            assert_eq!(keys(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::CONTROL)), [None, Some(name)]);
-        }
-        let alt = KeyEvent::new(KeyCode::Char('G'), KeyModifiers::ALT);
-        assert_eq!(keys(alt), [Some(KeyName::Char('\u{1b}')), Some(KeyName::Char('G'))]);
     }
 
     #[test]
@@ -495,7 +416,7 @@ mod tests {
             ticked: Millis(0),
         };
         let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
-        let mut typed = Script(vec![key(KeyCode::F(5), KeyModifiers::NONE)]);
+        let mut typed = Script(vec![KeyName::F(5)]);
         for _ in 0..2 {
             assert_eq!(screen.turn(&mut terminal, &mut typed, false), Ok(true));
         }

@@ -1,12 +1,14 @@
 //! The power goes at a random transfer of the full product, through the real worker; then a second scan.
 
+use std::process::Output;
+
 use serde_json::json;
 
 use super::{
-    bench::{Bench, verdict},
+    bench::{Bench, verdict, verdicts},
     boards::Boards,
     chance::{Chance, seed},
-    exit, label,
+    exit, label, objects,
 };
 
 /// Boards side by side, for most of a run is waiting; and cuts at each.
@@ -44,6 +46,7 @@ fn cuts(mut chance: Chance, latch: &str) {
         let first = bench.scan(&[&unit]);
         let said =
             format!("{latch}: cut {when} transfer {} of {whole}: {} {}", at - base, verdict(&first), exit(&first));
+        is_consistent(&first);
         bench.truth("site-1", &unit);
         bench.is_whole();
         bench.boards.fault("site-1", &json!({}));
@@ -53,5 +56,17 @@ fn cuts(mut chance: Chance, latch: &str) {
         println!("{said}, then {did:?}");
         bench.truth("site-1", &unit);
         bench.is_whole();
+    }
+}
+
+/// Word, class and next action say the same: what may be locked is held, and is not to be scanned again.
+fn is_consistent(line: &Output) {
+    for outcome in verdicts(&objects(line)) {
+        let (word, next) = (outcome["verdict"].as_str().unwrap(), outcome["next"].as_str().unwrap());
+        match word {
+            "HOLD" => assert!(exit(line) == 13 && next.contains("blue rack"), "{outcome:#}"),
+            "RETRY" => assert!(exit(line) == 21 && next.contains("scan"), "{outcome:#}"),
+            _ => assert_eq!((word, exit(line)), ("PASS", 0), "{outcome:#}"),
+        }
     }
 }
