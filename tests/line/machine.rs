@@ -18,9 +18,9 @@ use rootstamp::{
 use super::{FIRST, Line, OTHER, label, smallest, virgin};
 
 /// A unit with everything a run can ask for, done without any of what a session does around it.
-struct Unit<'lot> {
+pub(super) struct Unit<'lot> {
     lot: &'lot Lot,
-    line: Line,
+    pub(super) line: Line,
     run: Run<'lot>,
     turn: Option<Turn>,
 }
@@ -45,7 +45,7 @@ impl<'lot> Unit<'lot> {
     }
 
     /// Does what the machine asks for, so many times.
-    fn walked(lot: &'lot Arc<Lot>, number: u64, device: u64, turns: usize) -> Self {
+    pub(super) fn walked(lot: &'lot Arc<Lot>, number: u64, device: u64, turns: usize) -> Self {
         let mut unit = Self::begun(lot, number, device);
         for _ in 0..turns {
             let outcome = unit.outcome();
