@@ -99,7 +99,7 @@ fn no_bit_of_flash_may_differ_when_it_is_read_back() {
     let lot = Arc::new(smallest(Silicon::Hardened));
     let mut unit = Unit::walked(&lot, 1, FIRST, PROGRAMMED);
     let device = DeviceId::from_words(0x3333_4444, 0x1111_2222).unwrap();
-    let mut compare =
+    let compare =
         |line: &mut Line| gate::compare(&mut line.wire, lot.family, &lot.golden, device, &mut |_| Millis(0)).map(drop);
     let bits = bits(flash_words(&lot));
     for &(at, mask) in &bits {

@@ -271,3 +271,55 @@ fn as_ordered(board: &Board, lot: &Lot, serial: &Serial) -> Result<(), String> {
     ];
     truths.into_iter().find(|(true_of_it, _)| !true_of_it).map_or(Ok(()), |(_, what)| Err(what.to_owned()))
 }
+
+mod tests {
+    use rootstamp::{
+        link::Brand,
+        virtual_board::{Latch, Silicon},
+    };
+
+    use super::{
+        super::{Line, label, line},
+        *,
+    };
+
+    fn begun() -> Line {
+        let mut line = line(Silicon::Old, Latch::Strict);
+        let serial = label(&line.lot, 1).parse().unwrap();
+        line.wire.begin(&serial);
+        line
+    }
+
+    #[test]
+    #[should_panic(expected = "nothing is recorded")]
+    fn an_erase_that_nobody_intended_is_noticed() {
+        let mut line = begun();
+        let family = line.lot.family;
+        let _ = family.look(&mut Brand::new(&mut line.wire, family.guarded()));
+        let _ = family.erase(&mut Brand::new(&mut line.wire, family.guarded()));
+    }
+
+    #[test]
+    #[should_panic(expected = "nothing is recorded")]
+    fn a_lock_word_without_a_record_is_noticed() {
+        let mut line = begun();
+        let family = line.lot.family;
+        let _ = family.look(&mut Brand::new(&mut line.wire, family.guarded()));
+        let _ = family.burn_words(&mut Brand::new(&mut line.wire, family.guarded()), &family.lock_words());
+    }
+
+    #[test]
+    fn a_board_that_is_not_finished_is_not_called_so() {
+        let mut line = line(Silicon::Old, Latch::Strict);
+        let label = label(&line.lot, 1);
+        let serial: Serial = label.parse().unwrap();
+        line.scan(&label);
+        let board = lock(&line.slot).board().unwrap().clone();
+        assert_eq!(as_ordered(&board, &line.lot, &serial), Ok(()));
+        for at in [0x40, 0x1000_1080, 0x1000_10A0, 0x1000_10E0, APPROTECT, 0xF_FFFC] {
+            let mut board = board.clone();
+            board.flip(at, 1);
+            assert!(as_ordered(&board, &line.lot, &serial).is_err(), "{at:#x}");
+        }
+    }
+}
