@@ -121,6 +121,17 @@ enum After {
     Over,
 }
 
+fn after(site: Site, outcome: &Outcome, hands: &mut dyn Hands) -> Result<After, Fault> {
+    if outcome.exit == Exit::NotRecorded {
+        return Ok(After::Over);
+    }
+    // With the board in place, the same label may be scanned again.
+    if outcome.verdict != Verdict::Retry {
+        hands.take(site)?;
+    }
+    Ok(After::Next)
+}
+
 struct Line<'a> {
     session: Session,
     out: &'a mut dyn Write,
@@ -169,7 +180,7 @@ impl<'a> Line<'a> {
         self.scan(label);
         while let Some(event) = self.next()? {
             match event {
-                Event::Verdict { site, outcome } => return self.after(site, &outcome, hands),
+                Event::Verdict { site, outcome } => return after(site, &outcome, hands),
                 Event::ScanRefused { .. } | Event::Binned { .. } => return Ok(After::Next),
                 Event::WhichSite { .. } => return Err(which_site(label)),
                 Event::Opened(_)
@@ -208,17 +219,6 @@ impl<'a> Line<'a> {
             (None, Some(name)) => Command::Scan(format!("{text}@{name}")),
             (None, None) => Command::Scan(text),
         });
-    }
-
-    fn after(&mut self, site: Site, outcome: &Outcome, hands: &mut dyn Hands) -> Result<After, Fault> {
-        if outcome.exit == Exit::NotRecorded {
-            return Ok(After::Over);
-        }
-        if outcome.verdict == Verdict::Retry {
-            return Ok(After::Next);
-        }
-        hands.take(site)?;
-        Ok(After::Next)
     }
 
     fn named(&self, label: &Label) -> Option<Site> {

@@ -3,6 +3,7 @@
 use tempfile::TempDir;
 
 use super::{
+    at_once,
     bench::records,
     exit, label, objects,
     terminal::{Key, LARGE, SMALL, Terminal},
@@ -118,7 +119,7 @@ fn two_new_boards_make_the_screen_ask_and_the_answer_decides() {
 
 #[test]
 fn hostile_scans_leave_the_screen_whole_and_the_next_good_one_works() {
-    for size in [SMALL, LARGE] {
+    at_once([SMALL, LARGE], |size| {
         let (data, terminal) = demo(size, true);
         terminal.press(Key::F5);
         let before = terminal.shows("board in, scan its label");
@@ -150,7 +151,7 @@ fn hostile_scans_leave_the_screen_whole_and_the_next_good_one_works() {
         terminal.shows("Take the board out.");
         assert_eq!(leave(terminal), 0);
         assert_eq!(objects(&records(data.path(), &["list", "--json"])).len(), 1);
-    }
+    });
 }
 
 /// Everything but the scan field and what is said under it.
@@ -165,7 +166,7 @@ fn frames(screen: &str) -> Vec<String> {
 
 #[test]
 fn every_way_out_restores_the_terminal_and_finishes_the_unit_in_hand() {
-    for way in ["interrupt", "leave", "TERM", "INT", "HUP"] {
+    at_once(["interrupt", "leave", "TERM", "INT", "HUP"], |way| {
         let (data, mut terminal) = demo(SMALL, true);
         terminal.press(Key::F5);
         terminal.shows("board in, scan its label");
@@ -192,7 +193,7 @@ fn every_way_out_restores_the_terminal_and_finishes_the_unit_in_hand() {
         terminal.is_restored();
         let unit = objects(&records(data.path(), &["show", &label(1), "--json"])).remove(0);
         assert_eq!(unit["standing"], "passed", "{way}");
-    }
+    });
 }
 
 #[test]
