@@ -1,11 +1,13 @@
 //! The operator's screen in a pseudo-terminal: a unit from scan to verdict, hostile scans, and every way out.
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
     at_once,
-    bench::records,
-    exit, label, objects,
+    bench::{Bench, records},
+    boards::Boards,
+    exit, label, objects, project,
     terminal::{Key, LARGE, SMALL, Terminal},
 };
 
@@ -215,4 +217,27 @@ fn a_window_that_is_too_small_says_so_and_everything_is_back_when_it_grows() {
     terminal.press(Key::F1);
     unit(&terminal, 1, b"\r");
     assert_eq!(leave(terminal), 0);
+}
+
+#[test]
+fn lost_contact_stays_on_the_screen_until_the_label_is_scanned_again() {
+    let bench = Bench::of(Boards::serve(1, &["--pace", "silicon"]));
+    let (station, recipe) = (bench.station(), project("templates/products/gw3.toml"));
+    let (station, recipe) = (station.to_str().unwrap(), recipe.to_str().unwrap());
+    let terminal = Terminal::start(SMALL, &["station", "--station", station, "--recipe", recipe], true);
+    terminal.shows("Scan the label of the board.");
+    terminal.type_in(format!("{}\r", label(1)).as_bytes());
+    terminal.shows("program");
+    bench.boards.fault("site-1", &json!({ "no_ack": { "from": 1, "count": null } }));
+    terminal.shows("RETRY");
+    // Long enough for the site to notice that nobody answers.
+    super::pause(1_000);
+    let told = terminal.text();
+    assert!(told.contains("RETRY") && told.contains("scan the label again"), "{told}");
+    bench.boards.fault("site-1", &json!({}));
+    super::pause(500);
+    terminal.type_in(format!("{}\r", label(1)).as_bytes());
+    terminal.shows("Take the board out.");
+    assert_eq!(leave(terminal), 21);
+    bench.truth("site-1", &label(1));
 }
