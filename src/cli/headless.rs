@@ -121,6 +121,17 @@ enum After {
     Over,
 }
 
+fn after(site: Site, outcome: &Outcome, hands: &mut dyn Hands) -> Result<After, Fault> {
+    if outcome.exit == Exit::NotRecorded {
+        return Ok(After::Over);
+    }
+    // With the board in place, the same label may be scanned again.
+    if outcome.verdict != Verdict::Retry {
+        hands.take(site)?;
+    }
+    Ok(After::Next)
+}
+
 struct Line<'a> {
     session: Session,
     out: &'a mut dyn Write,

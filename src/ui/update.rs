@@ -2,6 +2,7 @@
 
 use crate::{
     clock::Millis,
+    fault::Exit,
     session::news::{Answer, Bench, Command, Event, Outcome, Presence, Progress, Site, Verdict},
 };
 
@@ -311,9 +312,15 @@ fn board(model: &mut Model, site: Site, presence: Presence) {
     let before = std::mem::replace(&mut place.presence, presence);
     // A board pulled while it ran was gone before its verdict; then the next one tells that it is away.
     let went = presence == Presence::Absent || (before == Presence::Absent && presence == Presence::Fresh);
-    if went {
+    if went && !lost_contact(&place.state) {
         change(model, site, |over| over.gone = true);
     }
+}
+
+/// Where contact was lost, its absence says nothing of the board: the verdict stays until the next unit begins.
+fn lost_contact(state: &State) -> bool {
+    let State::Over(over) = state else { return false };
+    over.outcome.fault.as_ref().is_some_and(|fault| fault.exit == Exit::NoAnswer)
 }
 
 /// Changes the verdict that stands at this site, and clears it once its board is away.

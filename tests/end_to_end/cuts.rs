@@ -5,6 +5,7 @@ use std::process::Output;
 use serde_json::json;
 
 use super::{
+    at_once,
     bench::{Bench, verdict, verdicts},
     boards::Boards,
     chance::{Chance, seed},
@@ -19,11 +20,8 @@ const CUTS: u64 = 5;
 fn a_board_that_loses_power_anywhere_is_told_from_a_finished_one_and_passes_in_the_end() {
     let seed = seed();
     println!("ROOTSTAMP_SEED={seed}");
-    std::thread::scope(|scope| {
-        for bench in 0..BENCHES {
-            let latch = if bench % 2 == 0 { "strict" } else { "lenient" };
-            scope.spawn(move || cuts(Chance::new(seed + bench), latch));
-        }
+    at_once(0..BENCHES, |bench| {
+        cuts(Chance::new(seed + bench), if bench % 2 == 0 { "strict" } else { "lenient" });
     });
     println!("{} cuts", BENCHES * CUTS);
 }

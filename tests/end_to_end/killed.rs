@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use super::{
-    Kept,
+    Kept, at_once,
     bench::Bench,
     boards::Boards,
     chance::{Chance, seed},
@@ -20,11 +20,7 @@ const KILLS: u64 = 7;
 fn a_station_killed_at_any_moment_leaves_whole_records_and_the_unit_passes_within_three_actions() {
     let seed = seed();
     println!("ROOTSTAMP_SEED={seed}");
-    std::thread::scope(|scope| {
-        for bench in 0..BENCHES {
-            scope.spawn(move || kills(Chance::new(seed + bench)));
-        }
-    });
+    at_once(0..BENCHES, |bench| kills(Chance::new(seed + bench)));
     println!("{} kills", BENCHES * KILLS);
 }
 

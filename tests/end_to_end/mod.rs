@@ -87,6 +87,11 @@ pub(crate) fn pause(milliseconds: u64) {
     System::new().sleep(Duration::from_millis(milliseconds));
 }
 
+/// Side by side, for most of a run is waiting; the first that fails fails them all.
+pub(crate) fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
+    std::thread::scope(|scope| cases.into_iter().for_each(|case| drop(scope.spawn(|| test(case)))));
+}
+
 /// Asks again and again until there is an answer.
 pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let clock = System::new();

@@ -5,12 +5,14 @@ use std::{
     os::unix::fs::symlink,
     path::Path,
     process::{Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
+    at_once,
     bench::{Bench, verdict, verdicts},
     exit, label,
     line::Line,
@@ -244,19 +246,15 @@ fn published() -> Vec<u8> {
 }
 
 /// A hex with these bytes at an address below 64 KiB, before everything else.
-fn with_record(hex: &str, address: usize, bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for (index, part) in bytes.chunks(16).enumerate() {
-        let at = address + 16 * index;
-        let mut record = vec![part.len() as u8, (at >> 8) as u8, at as u8, 0];
-        record.extend(part);
-        let sum = record.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
-        record.push(sum.wrapping_neg());
-        text += ":";
-        record.iter().for_each(|byte| text += &format!("{byte:02X}"));
-        text += "\n";
-    }
-    text + hex
+fn with_record(hex: &str, address: u16, bytes: &[u8]) -> String {
+    let records = bytes.chunks(16).zip((address..).step_by(16)).map(|(part, at)| {
+        let head = [u8::try_from(part.len()).unwrap(), at.to_be_bytes()[0], at.to_be_bytes()[1], 0];
+        let record = [&head, part].concat();
+        let sum = record.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)).wrapping_neg();
+        let digits: Vec<String> = record.iter().chain([&sum]).map(|byte| format!("{byte:02X}")).collect();
+        format!(":{}\n", digits.concat())
+    });
+    records.collect::<String>() + hex
 }
 
 /// The same line where no file may grow beyond so many KiB, as on a disk that is full.
@@ -270,17 +268,16 @@ fn limited(blocks: u32, line: &Command, label: &str) -> Command {
 
 #[test]
 fn a_full_disk_holds_the_line_and_the_next_start_works() {
-    let mut held = 0;
-    for (unit, blocks) in [(1_u64, 64), (2, 32), (3, 8), (4, 96)] {
+    let held = AtomicU32::new(0);
+    at_once([(1, 64), (2, 32), (3, 8), (4, 96)], |(unit, blocks)| {
         let bench = Bench::one();
         // Records that exist already, so that it is the unit that finds no room.
         assert_eq!(exit(&bench.scan(&[&label(9)])), 0);
         bench.boards.order("site-1", "swap");
-        let mut line = limited(blocks, &bench.line(), &label(unit));
-        let stopped = line.output().unwrap();
+        let stopped = limited(blocks, &bench.line(), &label(unit)).output().unwrap();
         let told = stdout(&stopped);
         if exit(&stopped) == 30 && told.contains("line_holds") {
-            held += 1;
+            held.fetch_add(1, Ordering::Relaxed);
             assert_ne!(verdict(&stopped), "PASS", "{told}");
         } else {
             assert!([0, 30].contains(&exit(&stopped)), "{blocks}: {} {told}{}", exit(&stopped), stderr(&stopped));
@@ -290,8 +287,8 @@ fn a_full_disk_holds_the_line_and_the_next_start_works() {
         bench.passes_within_three(&label(unit));
         bench.truth("site-1", &label(unit));
         bench.is_whole();
-    }
-    assert!(held > 0, "no disk was full in the middle of a unit");
+    });
+    assert!(held.load(Ordering::Relaxed) > 0, "no disk was full in the middle of a unit");
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! The operator's screen in a pseudo-terminal: a unit from scan to verdict, hostile scans, and every way out.
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
-    bench::records,
-    exit, label, objects,
+    at_once,
+    bench::{Bench, records},
+    boards::Boards,
+    exit, label, objects, project,
     terminal::{Key, LARGE, SMALL, Terminal},
 };
 
@@ -118,7 +121,7 @@ fn two_new_boards_make_the_screen_ask_and_the_answer_decides() {
 
 #[test]
 fn hostile_scans_leave_the_screen_whole_and_the_next_good_one_works() {
-    for size in [SMALL, LARGE] {
+    at_once([SMALL, LARGE], |size| {
         let (data, terminal) = demo(size, true);
         terminal.press(Key::F5);
         let before = terminal.shows("board in, scan its label");
@@ -150,7 +153,7 @@ fn hostile_scans_leave_the_screen_whole_and_the_next_good_one_works() {
         terminal.shows("Take the board out.");
         assert_eq!(leave(terminal), 0);
         assert_eq!(objects(&records(data.path(), &["list", "--json"])).len(), 1);
-    }
+    });
 }
 
 /// Everything but the scan field and what is said under it.
@@ -165,7 +168,7 @@ fn frames(screen: &str) -> Vec<String> {
 
 #[test]
 fn every_way_out_restores_the_terminal_and_finishes_the_unit_in_hand() {
-    for way in ["interrupt", "leave", "TERM", "INT", "HUP"] {
+    at_once(["interrupt", "leave", "TERM", "INT", "HUP"], |way| {
         let (data, mut terminal) = demo(SMALL, true);
         terminal.press(Key::F5);
         terminal.shows("board in, scan its label");
@@ -192,7 +195,7 @@ fn every_way_out_restores_the_terminal_and_finishes_the_unit_in_hand() {
         terminal.is_restored();
         let unit = objects(&records(data.path(), &["show", &label(1), "--json"])).remove(0);
         assert_eq!(unit["standing"], "passed", "{way}");
-    }
+    });
 }
 
 #[test]
@@ -214,4 +217,27 @@ fn a_window_that_is_too_small_says_so_and_everything_is_back_when_it_grows() {
     terminal.press(Key::F1);
     unit(&terminal, 1, b"\r");
     assert_eq!(leave(terminal), 0);
+}
+
+#[test]
+fn lost_contact_stays_on_the_screen_until_the_label_is_scanned_again() {
+    let bench = Bench::of(Boards::serve(1, &["--pace", "silicon"]));
+    let (station, recipe) = (bench.station(), project("templates/products/gw3.toml"));
+    let (station, recipe) = (station.to_str().unwrap(), recipe.to_str().unwrap());
+    let terminal = Terminal::start(SMALL, &["station", "--station", station, "--recipe", recipe], true);
+    terminal.shows("Scan the label of the board.");
+    terminal.type_in(format!("{}\r", label(1)).as_bytes());
+    terminal.shows("program");
+    bench.boards.fault("site-1", &json!({ "no_ack": { "from": 1, "count": null } }));
+    terminal.shows("RETRY");
+    // Long enough for the site to notice that nobody answers.
+    super::pause(1_000);
+    let told = terminal.text();
+    assert!(told.contains("RETRY") && told.contains("scan the label again"), "{told}");
+    bench.boards.fault("site-1", &json!({}));
+    super::pause(500);
+    terminal.type_in(format!("{}\r", label(1)).as_bytes());
+    terminal.shows("Take the board out.");
+    assert_eq!(leave(terminal), 21);
+    bench.truth("site-1", &label(1));
 }

@@ -81,7 +81,7 @@ impl Terminal {
 
     /// What stands on the screen.
     pub(crate) fn text(&self) -> String {
-        self.with(|screen| screen.contents())
+        self.with(vt100::Screen::contents)
     }
 
     pub(crate) fn line(&self, row: usize) -> String {

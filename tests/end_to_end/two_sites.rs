@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{
+    at_once,
     bench::{BOOT, Bench, verdicts},
     exit, label,
     line::Line,
@@ -54,7 +55,7 @@ fn two_units_at_once_both_pass_each_as_its_own_board() {
 
 #[test]
 fn boards_that_change_places_in_the_middle_never_get_each_others_record() {
-    for step in ["erase", "program", "read back", "stamp", "verify", "confirm lock"] {
+    at_once(["erase", "program", "read back", "stamp", "verify", "confirm lock"], |step| {
         let bench = Bench::two();
         let devices = [bench.boards.device("left"), bench.boards.device("right")];
         let mut line = Line::start(&mut bench.line());
@@ -73,7 +74,7 @@ fn boards_that_change_places_in_the_middle_never_get_each_others_record() {
         bench.scan(&[&format!("{}@left", label(1)), &format!("{}@right", label(2))]);
         uncrossed(&bench, step);
         bench.is_whole();
-    }
+    });
 }
 
 /// A label never has a second device, a device never two labels that passed, and a PASS is what its own board shows.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::{
+    at_once,
     bench::Bench,
     chance::{Chance, seed},
     label,
@@ -26,8 +27,9 @@ fn parent_of(process: u32) -> Option<u32> {
 fn a_worker_killed_at_any_step_stops_one_unit_and_the_other_site_goes_on() {
     let seed = seed();
     println!("ROOTSTAMP_SEED={seed}");
-    let mut chance = Chance::new(seed);
-    for step in ["look", "erase", "program", "read back", "stamp", "verify", "confirm lock", "boot"] {
+    let steps = ["look", "erase", "program", "read back", "stamp", "verify", "confirm lock", "boot"];
+    at_once(steps.into_iter().zip(seed..), |(step, seed)| {
+        let mut chance = Chance::new(seed);
         let bench = Bench::two();
         let mut line = Line::start(&mut bench.line());
         line.scan(&format!("{}@left", label(1)));
@@ -59,7 +61,7 @@ fn a_worker_killed_at_any_step_stops_one_unit_and_the_other_site_goes_on() {
             bench.truth(name, &label(site as u64 + 1));
         }
         bench.is_whole();
-    }
+    });
 }
 
 #[test]
