@@ -325,17 +325,6 @@ impl<'a> Line<'a> {
     }
 }
 
-/// What follows a verdict: the board goes out, unless it is to be scanned again where it is.
-fn after(site: Site, outcome: &Outcome, hands: &mut dyn Hands) -> Result<After, Fault> {
-    if outcome.exit == Exit::NotRecorded {
-        return Ok(After::Over);
-    }
-    if outcome.verdict != Verdict::Retry {
-        hands.take(site)?;
-    }
-    Ok(After::Next)
-}
-
 /// One event as one line of JSON, with the version of its shape.
 fn json_line(event: &Event) -> String {
     let mut value = serde_json::to_value(event).unwrap_or_default();
