@@ -1,10 +1,12 @@
 //! The operator's screen in a pseudo-terminal: a unit from scan to verdict, hostile scans, and every way out.
 
+use std::io::Read as _;
+
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
-    at_once,
+    Kept, at_once,
     bench::{Bench, records},
     boards::Boards,
     exit, label, objects, project,
@@ -240,4 +242,17 @@ fn lost_contact_stays_on_the_screen_until_the_label_is_scanned_again() {
     terminal.shows("Take the board out.");
     assert_eq!(leave(terminal), 21);
     bench.truth("site-1", &label(1));
+}
+
+#[test]
+fn a_terminal_that_is_taken_away_ends_the_program() {
+    let data = tempfile::tempdir().unwrap();
+    let (mut pty, pts) = pty_process::blocking::open().unwrap();
+    pty.resize(pty_process::Size::new(24, 80)).unwrap();
+    let command = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_rootstamp")).arg("demo").arg("--data");
+    let mut child = Kept(command.arg(data.path()).spawn(pts).unwrap());
+    // The first byte is the screen's.
+    pty.read_exact(&mut [0]).unwrap();
+    drop(pty);
+    child.exit();
 }
