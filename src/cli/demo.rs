@@ -12,11 +12,10 @@ use crate::{
         line::{self, LatchName, Line, Make, SiliconName, VirtualHands},
         say, station,
     },
-    clock::{Clock, System},
     fault::{self, Exit, Fault, Party},
     file::Read,
     ident::Mode,
-    ledger::{Ledger, Opening, Standing},
+    ledger::{Ledger, Records, Standing},
     plan::{self, Lot},
     recipe::{self, STAND_INS},
     session,
@@ -65,9 +64,9 @@ impl Arguments {
         self.known_chip()?;
         let bench = self.bench()?;
         let lot = self.lot()?;
-        let labels = free_labels(&bench, &lot, usize::from(self.units))?;
         let headless = self.headless || self.json || !std::io::stdout().is_terminal();
         let line = line::lay(&bench, lot, self.make(headless))?;
+        let labels = free_labels(line.setup.ledger.records(), &line.setup.lot, usize::from(self.units))?;
         if headless { self.shift(line, labels, out) } else { on_screen(&bench, line, labels) }
     }
 
@@ -129,17 +128,13 @@ fn no_boards() -> Fault {
 }
 
 /// The next labels of this product that no unit has yet.
-fn free_labels(bench: &Station, lot: &Lot, count: usize) -> Result<Vec<String>, Fault> {
-    let clock: Arc<dyn Clock> = Arc::new(System::new());
-    let opening =
-        Opening { mode: bench.mode.value, station: bench.name.clone(), tool: env!("CARGO_PKG_VERSION").to_owned() };
-    let ledger = Ledger::open(&bench.data, &opening, clock)?;
+fn free_labels(records: &Records, lot: &Lot, count: usize) -> Result<Vec<String>, Fault> {
     let mut labels = Vec::new();
     for serial in (1..).map_while(|number| lot.product.serial.nth(number)) {
         if labels.len() == count {
             break;
         }
-        if matches!(ledger.unit(&serial)?, Standing::Free) {
+        if matches!(records.unit(&serial)?, Standing::Free) {
             labels.push(serial.to_string());
         }
     }
@@ -148,7 +143,8 @@ fn free_labels(bench: &Station, lot: &Lot, count: usize) -> Result<Vec<String>, 
 
 fn on_screen(bench: &Station, mut line: Line, labels: Vec<String>) -> Result<Exit, Fault> {
     let Some(boards) = line.boards.take() else { return Err(no_boards()) };
-    let mut hands = DemoHands { boards, labels, told: String::new() };
+    let (lot, data) = (Arc::clone(&line.setup.lot), bench.data.clone());
+    let mut hands = DemoHands { boards, labels, lot, data, told: String::new() };
     station::on_screen(bench, line, Some(&mut hands))
 }
 
@@ -156,7 +152,18 @@ fn on_screen(bench: &Station, mut line: Line, labels: Vec<String>) -> Result<Exi
 struct DemoHands {
     boards: VirtualHands,
     labels: Vec<String>,
+    lot: Arc<Lot>,
+    data: PathBuf,
     told: String,
+}
+
+impl DemoHands {
+    /// Labels that are used by now are told no more. The records are at work, so this only looks.
+    fn look_up_labels(&mut self) {
+        let records = Ledger::read_only(&self.data);
+        let free = records.and_then(|records| free_labels(&records, &self.lot, self.labels.len()));
+        self.labels = free.unwrap_or_else(|_| std::mem::take(&mut self.labels));
+    }
 }
 
 impl screen::Hands for DemoHands {
@@ -178,5 +185,6 @@ impl screen::Hands for DemoHands {
     fn press(&mut self, key: KeyName) {
         let index = usize::from(key == KeyName::F(6));
         self.told = self.boards.swap(index).err().map(|fault| fault.what).unwrap_or_default();
+        self.look_up_labels();
     }
 }
