@@ -26,6 +26,7 @@ fn real_firmware_is_programmed_and_read_back_word_by_word() {
 
     let mut bench = bench(Silicon::Hardened, Latch::Strict);
     let wire: &mut dyn Wire = &mut bench.wire;
+    assert!(matches!(chip::classify(&family, &mut Hand::new(wire, family.guarded())), Ok((chip::Port::Closed, _))));
     family.erase(&mut Brand::new(wire, family.guarded())).unwrap();
     for run in map.words().chunk_by(|(before, _), (after, _)| before + 4 == *after) {
         let words: Vec<u32> = run.iter().map(|(_, word)| *word).collect();
