@@ -17,6 +17,8 @@ pub mod keys;
 
 pub mod image;
 
+pub mod manifest;
+
 pub mod recipe;
 
 pub mod station;

@@ -3,7 +3,13 @@
 //! `serde` stops at the first mistake and forgets where a value stood. This walks the parsed tree itself, so that all
 //! mistakes of a file come in one go and a check that runs much later still points at the line.
 
-use std::{borrow::Cow, cell::RefCell, collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use schemars::JsonSchema;
 use toml::{
@@ -98,8 +104,10 @@ pub struct Page<'a> {
     text: &'a str,
     /// Offset of the first byte of every line.
     lines: Vec<usize>,
+    /// Characters before each block of the text, so that a column far out in a long line is not counted from its begin.
+    characters: Vec<usize>,
     /// Lines that are no TOML. Whatever a broken line held is unknown, so nothing else is said about it.
-    torn: Vec<usize>,
+    torn: BTreeSet<usize>,
     problems: RefCell<Vec<Problem>>,
 }
 
@@ -107,36 +115,80 @@ pub struct Page<'a> {
 ///
 /// A file with broken lines is walked as far as it goes; then nothing is said about missing keys.
 pub fn read<T>(file: &Read, words: Words, walk: impl FnOnce(&Table<'_>) -> T) -> (Option<T>, Vec<Problem>) {
+    if file.bytes.len() > TEXT_MAX {
+        return (None, vec![Problem::new(file.name(), format!("is larger than {TEXT_MAX} bytes; no such file is"))]);
+    }
     let text = match file.text() {
         Ok(text) => text,
         Err(problem) => return (None, vec![problem]),
     };
     let (tree, errors) = DeTable::parse_recoverable(text);
     let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-    let mut page = Page { name: file.name().into(), text, lines, torn: Vec::new(), problems: RefCell::default() };
+    let mut page = Page {
+        name: file.name().into(),
+        text,
+        lines,
+        characters: characters_before_blocks(text),
+        torn: BTreeSet::new(),
+        problems: RefCell::default(),
+    };
     page.note_syntax(&errors);
     let walked = walk(&Table::open(&page, page.place(0), tree.get_ref(), words));
     (Some(walked), in_order(page.problems.into_inner()))
+}
+
+/// The longest text that is parsed, in bytes: the parser keeps 600 bytes for each torn line of two.
+pub const TEXT_MAX: usize = 256 << 10;
+
+/// More than this is noise, and a file of nothing but mistakes would make a hundred times its size of them.
+const PROBLEMS: usize = 500;
+
+/// Bytes between two counts of characters.
+const BLOCK: usize = 256;
+
+fn characters_before_blocks(text: &str) -> Vec<usize> {
+    let blocks = text.as_bytes().chunks(BLOCK).map(characters);
+    let counts = blocks.scan(0, |before, count| {
+        let here = *before;
+        *before += count;
+        Some((here, *before))
+    });
+    let counts: Vec<(usize, usize)> = counts.collect();
+    let whole = counts.last().map_or(0, |(_, all)| *all);
+    counts.iter().map(|(before, _)| *before).chain([whole]).collect()
+}
+
+/// Every character of UTF-8 has one byte that does not continue another. [RFC 3629 3]
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
 }
 
 /// From top to bottom of the file, as a person will correct them.
 fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems.dedup();
+    if problems.len() > PROBLEMS {
+        problems.truncate(PROBLEMS);
+        let file = problems.first().map(|problem| problem.file.clone()).unwrap_or_default();
+        problems.push(Problem::new(file, format!("and more; only {PROBLEMS} are told")));
+    }
     problems
 }
 
 impl Page<'_> {
     fn note_syntax(&mut self, errors: &[toml::de::Error]) {
-        let mut found: Vec<Problem> = errors
-            .iter()
-            .map(|error| {
-                let place = self.place(error.span().map_or(0, |span| span.start));
-                place.problem(format!("not TOML: {}", error.message().replace('\n', ", ")))
-            })
-            .collect();
-        // What follows the first error of a line is the parser finding its way back.
-        found.dedup_by_key(|problem| problem.line);
+        let mut found: Vec<Problem> = Vec::new();
+        for error in errors {
+            let place = self.place(error.span().map_or(0, |span| span.start));
+            // What follows the first error of a line is the parser finding its way back.
+            if found.last().is_some_and(|last| last.line == Some(place.line)) {
+                continue;
+            }
+            if found.len() > PROBLEMS {
+                break;
+            }
+            found.push(place.problem(format!("not TOML: {}", error.message().replace('\n', ", "))));
+        }
         self.torn = found.iter().filter_map(|problem| problem.line).collect();
         self.problems.borrow_mut().extend(found);
     }
@@ -144,14 +196,25 @@ impl Page<'_> {
     fn place(&self, at: usize) -> Place {
         let line = self.lines.partition_point(|start| *start <= at);
         let start = line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default();
-        let column = self.text.get(start..at).map_or(1, |before| before.chars().count() + 1);
+        let column = self.characters_before(at).saturating_sub(self.characters_before(start)) + 1;
         Place { file: Arc::clone(&self.name), line, column }
     }
 
+    fn characters_before(&self, at: usize) -> usize {
+        let (block, before) = (at / BLOCK, at % BLOCK);
+        let rest = self.text.as_bytes().get(at - before..at).unwrap_or_default();
+        self.characters.get(block).copied().unwrap_or_default() + characters(rest)
+    }
+
     fn note(&self, problem: Problem) {
-        if problem.line.is_none_or(|line| !self.torn.contains(&line)) {
+        if problem.line.is_none_or(|line| !self.torn.contains(&line)) && !self.is_full() {
             self.problems.borrow_mut().push(problem);
         }
+    }
+
+    /// Whether more is wrong than anybody reads. One more than is told, so that it can be said that there is more.
+    fn is_full(&self) -> bool {
+        self.problems.borrow().len() > PROBLEMS
     }
 }
 
@@ -174,6 +237,9 @@ impl<'a> Table<'a> {
 
     fn note_unknown(&self) {
         for key in self.tree.keys() {
+            if self.page.is_full() {
+                return;
+            }
             let word: &str = key.get_ref();
             if self.words.known().any(|known| known == word) {
                 continue;
@@ -189,6 +255,9 @@ impl<'a> Table<'a> {
 
     /// A key that was only mistyped is told once, as unknown.
     fn note_missing(&self) {
+        if self.page.is_full() {
+            return;
+        }
         let mistyped: Vec<&str> = self.tree.keys().filter_map(|key| self.meant(key.get_ref())).collect();
         let missing = self.words.required.iter().filter(|key| !mistyped.contains(key));
         missing.for_each(|key| self.needs(key));

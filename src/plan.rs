@@ -9,12 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     chip::{self, Family, Word},
-    fault::Problem,
+    fault::{Exit, Fault, Party, Problem},
     ident::{self, Digest, Serial},
     image,
-    keys::PublicKey,
+    keys::AnyKey,
     recipe::{self, Product},
 };
+
+mod boots;
+
+pub use boots::would_boot;
 
 /// Version of the shape of [`Golden`] as it is stored.
 const SCHEMA: u32 = 1;
@@ -96,6 +100,9 @@ pub struct Golden {
     pub boot: Option<BootLine>,
     /// Who reads which stamp.
     pub readers: Vec<Reader>,
+    /// The key that this unit trusts and no other does: its SubjectPublicKeyInfo, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_key: Option<String>,
     /// SHA-256 of this state as it is stored; not part of what is stored.
     #[serde(skip, default = "nothing_yet")]
     pub digest: Digest,
@@ -112,6 +119,12 @@ impl Golden {
     /// Never for a golden state that `plan` made; serde's word for it otherwise.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         serde_json::to_vec(self)
+    }
+
+    fn seal(&mut self) -> Result<(), Problem> {
+        let bytes = self.to_bytes().map_err(|error| Problem::new(self.product.clone(), error.to_string()))?;
+        self.digest = Digest::of(&bytes);
+        Ok(())
     }
 
     /// From what was stored.
@@ -149,6 +162,7 @@ fn serial_words(first: u32, serial: &Serial) -> Vec<Word> {
 }
 
 /// A lot: what a station needs for all its units, checked once.
+#[derive(Clone)]
 pub struct Lot {
     /// The product as meant.
     pub product: Product,
@@ -161,11 +175,52 @@ pub struct Lot {
 }
 
 impl Lot {
-    /// SHA-256 of the SubjectPublicKeyInfo of the key that is stamped, if one is.
+    /// The lot as this unit gets it, if each unit has a key of its own: with that key in place in the golden state, and
+    /// nothing left that differs between units. `None` if all units are the same.
+    ///
+    /// # Errors
+    /// The unit has no key in the recipe's table, or the place for it is not that of the only key.
+    pub fn for_unit(&self, serial: &Serial) -> Result<Option<Self>, Fault> {
+        let key = self.product.key_for(serial).map_err(|what| no_key(&what, &[]))?;
+        let Some(key) = key else { return Ok(None) };
+        let mut own = self.clone();
+        let mut problems = Vec::new();
+        for image in &mut own.product.images {
+            match self.product.patched(image, serial) {
+                Ok(map) => (image.map, image.patch) = (map, None),
+                Err(more) => problems.extend(more),
+            }
+        }
+        own.product.device_keys = None;
+        own.golden.regions = regions(&own.product, self.family, &mut problems);
+        own.golden.own_key = Some(ident::hex(key.spki()));
+        problems.extend(own.golden.seal().err());
+        if problems.is_empty() {
+            Ok(Some(own))
+        } else {
+            Err(no_key("a unit's own key cannot be put in place", &problems))
+        }
+    }
+
+    /// Whether the golden state is that of this unit, and not of what all units share.
+    ///
+    /// # Errors
+    /// As [`Lot::for_unit`], or this lot was not made for the unit.
+    pub fn ready_for(&self, serial: &Serial) -> Result<(), Fault> {
+        match self.for_unit(serial)? {
+            None => Ok(()),
+            Some(_) => Err(no_key("the golden state is not that of this unit", &[])),
+        }
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo of the unit's own key, or of the key that is stamped, if there is one.
     #[must_use]
     pub fn key(&self) -> Option<Digest> {
+        if let Some(own) = self.golden.own_key.as_deref().and_then(ident::bytes_from_hex) {
+            return Some(Digest::of(&own));
+        }
         let stamp = self.product.key_hash.as_ref()?;
-        self.product.keys.get(&stamp.key).map(PublicKey::spki_sha256)
+        self.product.keys.get(&stamp.key).map(AnyKey::spki_sha256)
     }
 
     /// Whether the recipe says that boards arrive closed.
@@ -198,6 +253,10 @@ pub fn lot(product: Product) -> Result<Lot, Vec<Problem>> {
         let what = "this release closes the debug port of every unit; write approtect = true";
         problems.push(product.lock.approtect.problem(what));
     }
+    for slots in product.slots.iter().filter(|_| !has(family, "kmu")) {
+        let what = format!("{} has no key management unit: only nRF54L has key slots", family.name());
+        problems.push(slots.place.problem(what));
+    }
     let lock = family.lock_words();
     if !problems.is_empty() {
         return Err(problems);
@@ -213,13 +272,28 @@ pub fn lot(product: Product) -> Result<Lot, Vec<Problem>> {
         lock,
         boot: product.boot.as_ref().map(|boot| BootLine { uart: boot.uart.clone(), within_ms: boot.within_ms }),
         readers: readers(&product),
+        own_key: None,
         digest: nothing_yet(),
     };
-    let bytes = golden.to_bytes().map_err(|error| vec![Problem::new(product.code.clone(), error.to_string())])?;
-    golden.digest = Digest::of(&bytes);
+    golden.seal().map_err(|problem| vec![problem])?;
+    let no = would_boot(&product, &golden);
+    if !no.is_empty() {
+        return Err(no);
+    }
     let said = |name: &&'static str| !golden.words.iter().any(|word| word.name.contains(*name));
     let unsaid = family.electrical().iter().copied().filter(said).collect();
     Ok(Lot { product, family, golden, unsaid })
+}
+
+/// Whether the chip has such an area.
+fn has(family: &dyn Family, name: &str) -> bool {
+    family.areas().iter().any(|(area, _)| *area == name)
+}
+
+fn no_key(what: &str, problems: &[Problem]) -> Fault {
+    let next = "Add the unit to the table that [key.device] names, or print another label. Then run check again.";
+    let fault = Fault::new(Party::Engineering, what, next).exit(Exit::KeyRefused).code("C-141");
+    problems.iter().fold(fault, |fault, problem| fault.detail(problem.to_string()))
 }
 
 fn regions(product: &Product, family: &dyn Family, problems: &mut Vec<Problem>) -> Vec<Region> {

@@ -414,6 +414,7 @@ impl<'lot> Run<'lot> {
     }
 
     fn may_begin(&self, seen: &Seen) -> Result<EraseIntent, Fault> {
+        self.lot.ready_for(&self.order.serial)?;
         let resumes = match &seen.standing {
             Standing::Open { run, .. } => Some(*run),
             Standing::Free | Standing::Held { .. } | Standing::Void | Standing::Scrapped | Standing::Passed { .. } => {

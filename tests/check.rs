@@ -1,8 +1,17 @@
 //! `rootstamp check`: what is refused before a lot starts, with every reason at once.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
 
-use crate::line::project;
+use rootstamp::fault::Exit;
+
+use crate::{
+    crosscheck::{chain, nsib, provision, released, slots, three},
+    line::project,
+    recipe::{APPLICATION, Application, Lot, bootloader_with, development_key},
+};
 
 /// Runs `check` on a bench and on the smallest product, changed as `from|to` says.
 fn check(station: &str, change: &str) -> (i32, String, String) {
@@ -62,4 +71,64 @@ fn each_thing_that_this_release_cannot_keep_is_refused_in_its_own_words() {
         assert!(err.contains(words), "{words:?} is not in\n{err}");
         assert!(err.contains("next (engineering)"), "{err}");
     }
+}
+
+/// Runs the program on these files, on a disk.
+fn run(lot: &Lot, words: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let product = folder.path().join("tests/products");
+    // A recipe may name a file beside it, below it or in the folder of the public keys.
+    for place in ["tests/products", "tests/products/images", "keys-public"] {
+        std::fs::create_dir_all(folder.path().join(place)).unwrap();
+        for (name, bytes) in &lot.files {
+            std::fs::write(folder.path().join(place).join(name), bytes).unwrap();
+        }
+    }
+    std::fs::write(product.join("lot.toml"), &lot.recipe).unwrap();
+    std::fs::write(product.join("bench.toml"), BENCH).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rootstamp"));
+    command.current_dir(&product).args(words).output().unwrap()
+}
+
+#[test]
+fn the_program_refuses_a_lot_for_the_same_reasons_in_check_and_at_the_station() {
+    let other = crate::recipe::as_hex(0x1000, &Application::by("ed25519-b").signed());
+    let rows = [
+        (bootloader_with(&development_key()), 40),
+        (Lot::good().with_file(APPLICATION, other.clone()), 2),
+        (chain("ed25519-a").with_file(APPLICATION, other), 2),
+        (nsib(provision("hist-2022-12-ncs2.2")), 2),
+        (nsib(provision("nrf52840-1key")).with("s0 = 0xA000", "s0 = 0xB000"), 2),
+        (slots(three()).with("\"root\", policy = \"revokable\"", "\"root\", policy = \"locked\""), 2),
+        (released(|it| it["predicate"]["keys"] = serde_json::json!([])), 40),
+    ];
+    for (lot, code) in rows {
+        let problems = lot.problems();
+        for words in [
+            &["check", "--recipe", "lot.toml"][..],
+            &["check", "--station", "bench.toml", "--recipe", "lot.toml"],
+            &["station", "--station", "bench.toml", "--recipe", "lot.toml"],
+        ] {
+            let output = run(&lot, words);
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(code), "{words:?} {told}");
+            for problem in &problems {
+                let what = problem.what.replace("lot.toml", "");
+                let longest = what.split(['`', ':']).max_by_key(|part| part.len()).unwrap();
+                assert!(told.contains(longest), "{words:?} {longest}: {told}");
+            }
+        }
+    }
+    assert_eq!(Exit::KeyRefused.code(), 40);
+}
+
+#[test]
+fn whole_lots_of_every_chain_are_said_to_be_whole() {
+    for lot in [Lot::good(), chain("rsa3072-a"), chain("p384-a"), nsib(provision("nrf52840-1key")), released(|_| ())] {
+        let output = run(&lot, &["check", "--recipe", "lot.toml"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let keyed = run(&slots(three()), &["check", "--recipe", "lot.toml"]);
+    let told = String::from_utf8(keyed.stderr).unwrap();
+    assert!(keyed.status.code() == Some(2) && told.contains("has no key management unit"), "{told}");
 }

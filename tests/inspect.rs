@@ -1,12 +1,19 @@
 //! `rootstamp inspect` and `rootstamp schema`, as a person or a script calls them.
 
+mod carriers;
+mod hostile;
+mod vectors;
+
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
-use rootstamp::{ident::bytes_from_hex, recipe, station};
+use rootstamp::{
+    ident::{bytes_from_hex, hex},
+    recipe, station,
+};
 use serde_json::Value;
 
 fn project(path: &str) -> PathBuf {
@@ -64,6 +71,92 @@ fn the_words_say_what_the_json_says() {
     {
         assert!(words.contains(expected), "{expected}: {words}");
     }
+}
+
+#[test]
+fn an_image_is_checked_with_a_key_of_any_kind_that_is_given() {
+    for (image, right, wrong) in [
+        ("p256.bin", "p256-a", "p256-b"),
+        ("p384.bin", "p384-a", "p256-a"),
+        ("ed25519-hex.hex", "ed25519-a", "ed25519-b"),
+        ("more/ed25519-pure.bin", "ed25519-a", "ed25519-c"),
+        ("more/rsa3072.bin", "rsa3072-a", "rsa2048-a"),
+    ] {
+        let image = format!("tests/vectors/mcuboot/{image}");
+        let with = |key: &str| inspected(&["--key", &format!("tests/vectors/keys/{key}.pub.pem"), &image]);
+        let (exit, report, errors) = with(right);
+        let verdict = &report["files"][0]["mcuboot_images"][0]["verdict"];
+        assert_eq!((exit, &verdict["authentic"]), (0, &true.into()), "{errors}");
+        assert_eq!((&verdict["hash"], &verdict["signature"]), (&"fits".into(), &"fits".into()));
+        let (exit, report, errors) = with(wrong);
+        assert_eq!((exit, &report["files"][0]["mcuboot_images"][0]["verdict"]["authentic"]), (2, &false.into()));
+        let expected = ["is not shown to be genuine: ", "it says that it was signed with the key"];
+        assert!(expected.iter().all(|expected| errors.contains(expected)), "{errors}");
+    }
+    let bootloader = "templates/products/images/stand-in-bootloader.hex";
+    let (exit, _, errors) = inspected(&["--key", "keys-public/gw3-root.pem", bootloader]);
+    assert!(exit == 2 && errors.contains("holds no image that a key could have signed"), "{errors}");
+    let (exit, ..) = inspected(&["tests/vectors/mcuboot/p256.bin"]);
+    assert_eq!(exit, 0, "without a key nothing is asked for");
+}
+
+#[test]
+fn an_image_whose_lengths_lie_is_a_usage_error_that_names_the_address() {
+    let mut image = fs::read(project("tests/vectors/mcuboot/p256.bin")).unwrap();
+    image[12..16].copy_from_slice(&[0xFF; 4]);
+    let (_folder, path) = written("image.bin", &image);
+    let (exit, report, errors) = inspected(&["--at", "0xC000", &path]);
+    assert_eq!((exit, report["files"][0]["broken_images"].as_array().unwrap().len()), (2, 1));
+    assert!(errors.contains("no MCUboot image at 0x0000C000: its lengths of 4294967807 bytes"), "{errors}");
+}
+
+#[test]
+fn an_encrypted_image_says_what_the_device_must_hold() {
+    let image = "tests/vectors/mcuboot/ed25519-enc-x25519.bin";
+    let (_, report, _) = inspected(&[image]);
+    let encryption = &report["files"][0]["mcuboot_images"][0]["encryption"];
+    assert_eq!((&encryption["scheme"], &encryption["key_bits"]), (&"ecies-x25519".into(), &128.into()));
+    let words = String::from_utf8(rootstamp(&["inspect", image]).stdout).unwrap();
+    for expected in
+        ["an X25519 private key", "was made for this one image", "Read-back protection of the chip is mandatory"]
+    {
+        assert!(words.contains(expected), "{expected}: {words}");
+    }
+}
+
+#[test]
+fn an_elf_program_is_told_by_what_it_loads() {
+    let mut elf = vec![0x7F, b'E', b'L', b'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 40, 0];
+    elf.extend([1u32, 0x101, 52, 0, 0x0500_0200].iter().flat_map(|word| word.to_le_bytes()));
+    elf.extend([52u16, 32, 1, 40, 0, 0].iter().flat_map(|half| half.to_le_bytes()));
+    elf.extend([1u32, 84, 0, 0, 8, 8, 5, 4].iter().flat_map(|word| word.to_le_bytes()));
+    elf.extend([0x2000_4000u32, 0x5].iter().flat_map(|word| word.to_le_bytes()));
+    let (_folder, path) = written("zephyr.elf", &elf);
+    let (exit, report, errors) = inspected(&[&path]);
+    let file = &report["files"][0];
+    assert_eq!(
+        (exit, &file["segments"][0]["length"], &file["entry"]),
+        (0, &8.into(), &"0x00000101".into()),
+        "{errors}"
+    );
+    elf[18] = 243;
+    let (_folder, path) = written("zephyr.elf", &elf);
+    let (exit, _, errors) = inspected(&[&path]);
+    assert!(exit == 2 && errors.contains("is ELF for machine 243, not for Arm (40)"), "{errors}");
+}
+
+#[test]
+fn a_key_of_any_kind_is_told_with_its_names() {
+    for (name, algorithm) in
+        [("p384-a", "ecdsa-p384"), ("ed25519-a", "ed25519"), ("x25519-a", "x25519"), ("rsa3072-a", "rsa-3072")]
+    {
+        let (exit, report, errors) = inspected(&[&format!("tests/vectors/keys/{name}.pub.pem")]);
+        let key = &report["files"][0];
+        assert_eq!((exit, &key["kind"], &key["algorithm"]), (0, &"public_key".into(), &algorithm.into()), "{errors}");
+    }
+    let (_, report, _) = inspected(&["tests/vectors/keys/rsa2048-a.pub.pem"]);
+    let hash = fs::read(project("tests/vectors/mcuboot/rsa2048-a.getpubhash.raw")).unwrap();
+    assert_eq!(report["files"][0]["mcuboot_key_hash"], hex(&hash));
 }
 
 #[test]

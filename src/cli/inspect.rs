@@ -7,32 +7,43 @@ use std::{
 
 use clap::ValueEnum;
 
-use self::report::{Content, FileReport, Report};
+use self::{
+    look::{Asked, RawKey},
+    report::{FileReport, Report},
+};
 use crate::{
     cli::say,
     fault::{self, Exit, Fault, Party, Problem},
-    file::{self, Read},
-    image::Map,
-    keys::{self, refuse::RefuseList},
+    file,
+    keys::{self, AnyKey, refuse::RefuseList},
 };
 
+mod look;
+mod memory;
 mod report;
 
-/// What is this image or key? Read-only.
+/// What is this file? Keys, images, provision data, packages, manifests. Read-only.
 ///
 /// Tests the files alone: not what a recipe asks for (`check`) and not what is on a board (`verify`).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     rootstamp inspect mcuboot.hex application.signed.hex\n  \
-    rootstamp inspect --json root.pem\n\n\
+    rootstamp inspect --json root.pem\n  \
+    rootstamp inspect --key root.pem --key spare.pem app.signed.hex\n\n\
     Exit codes: 0 told, 2 a file could not be understood, 40 a private, published or refused key is inside.")]
 pub(super) struct Arguments {
-    /// Intel HEX images, raw images (.bin) and public keys (PEM or DER).
+    /// Any files; what each is, its contents say.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Address of the first byte of raw images.
-    #[arg(long, value_name = "ADDRESS", default_value = "0", value_parser = address)]
-    at: u32,
+    /// Address of the first byte of raw images; without it 0.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    at: Option<u32>,
+    /// Check what is signed with this public key, or each of several: the exit code is 2 unless one of them signed it.
+    #[arg(long, value_name = "FILE")]
+    key: Vec<PathBuf>,
+    /// Take the files for raw keys of this form, which bytes alone do not say.
+    #[arg(long = "as", value_name = "FORM")]
+    raw_key: Option<RawKey>,
     /// In engineering mode published keys are told, but are no reason to fail.
     #[arg(long, value_name = "MODE")]
     mode: Option<InMode>,
@@ -55,8 +66,8 @@ fn address(text: &str) -> Result<u32, String> {
 
 impl Arguments {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Exit, Fault> {
-        let list = RefuseList::built_in().map_err(|problems| fault::all_at_once(&problems))?;
-        let files: Vec<FileReport> = self.files.iter().map(|path| self.look(path, &list)).collect();
+        let asked = self.asked()?;
+        let files: Vec<FileReport> = self.files.iter().map(|path| look_at(path, &asked)).collect();
         let report = Report::new(files);
         if self.json {
             let json = serde_json::to_string(&report).map_err(|error| unwritable(&error))?;
@@ -67,26 +78,18 @@ impl Arguments {
         self.verdict(&report)
     }
 
-    fn look(&self, path: &Path, list: &RefuseList) -> FileReport {
-        match file::read(path, file::LIMIT) {
-            Ok(file) => FileReport::new(&file, self.content(&file, list)),
-            Err(problem) => FileReport::unread(path, problem),
-        }
-    }
-
-    fn content(&self, file: &Read, list: &RefuseList) -> Content {
-        let extension = file.path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        let map = match extension.to_ascii_lowercase().as_str() {
-            "hex" | "ihex" => Map::from_hex(file),
-            "bin" => Map::from_raw(file, self.at),
-            _ if file.bytes.starts_with(b":") => Map::from_hex(file),
-            _ => return Content::of_key(keys::read(file), list),
-        };
-        Content::of_image(map, list)
+    fn asked(&self) -> Result<Asked, Fault> {
+        let list = RefuseList::built_in().map_err(|problems| fault::all_at_once(&problems))?;
+        let keys: Result<Vec<(String, AnyKey)>, Problem> = self.key.iter().map(|path| read_key(path)).collect();
+        let keys = keys.map_err(|problem| fault::all_at_once(&[problem]))?;
+        Ok(Asked { list, keys, at: self.at, raw_key: self.raw_key })
     }
 
     fn verdict(&self, report: &Report) -> Result<Exit, Fault> {
-        let unread: Vec<Problem> = report.problems();
+        let mut unread: Vec<Problem> = report.problems();
+        if !self.key.is_empty() {
+            unread.extend(report.unauthentic());
+        }
         let engineering = self.mode == Some(InMode::Engineering);
         let refused: Vec<String> = report.refused(engineering);
         if !refused.is_empty() || unread.iter().any(|problem| problem.exit == Exit::KeyRefused) {
@@ -102,6 +105,18 @@ impl Arguments {
         }
         if unread.is_empty() { Ok(Exit::Pass) } else { Err(fault::all_at_once(&unread)) }
     }
+}
+
+fn look_at(path: &Path, asked: &Asked) -> FileReport {
+    match file::read(path, file::LIMIT) {
+        Ok(file) => FileReport::new(&file, look::look(&file, asked)),
+        Err(problem) => FileReport::unread(path, problem),
+    }
+}
+
+fn read_key(path: &Path) -> Result<(String, AnyKey), Problem> {
+    let file = file::read(path, keys::FILE_LIMIT)?;
+    Ok((file.name(), look::key_given(&file)?))
 }
 
 fn unwritable(error: &serde_json::Error) -> Fault {

@@ -15,6 +15,8 @@ use crate::{
     ledger::{Chain, Entry, Records, SCHEMA_VERSION, UnitRecord, evidence::Evidence},
 };
 
+pub mod keys;
+
 /// The forms an export comes in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {

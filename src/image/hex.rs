@@ -14,6 +14,10 @@ const PROBLEMS: usize = 50;
 /// No linker writes an image in more pieces; a file of single scattered bytes would cost more memory than it holds.
 const SEGMENTS: usize = 4096;
 
+/// The longest text that is read, in bytes: a whole chip of 4 MiB takes 12 MB at 16 bytes a record. A longer one costs
+/// seconds, and as records of a few bytes several times its length in memory.
+const TEXT_MAX: usize = 16 << 20;
+
 pub(super) fn read(file: &Read) -> Result<Map, Vec<Problem>> {
     let text = readable(file).map_err(|problem| vec![problem])?;
     let mut reader = Reader::new(file.name());
@@ -30,6 +34,11 @@ pub(super) fn read(file: &Read) -> Result<Map, Vec<Problem>> {
 fn readable(file: &Read) -> Result<&str, Problem> {
     if file.bytes.is_empty() {
         return Err(Problem::new(file.name(), "is empty"));
+    }
+    if file.bytes.len() > TEXT_MAX {
+        let what =
+            format!("is Intel HEX of more than {} MiB; no chip of these boards has so much flash", TEXT_MAX >> 20);
+        return Err(Problem::new(file.name(), what));
     }
     if file.bytes.starts_with(&[0xEF, 0xBB, 0xBF]) {
         return Err(Problem::new(file.name(), "begins with a byte-order mark; save it as plain ASCII").at(1, 1));

@@ -1,19 +1,33 @@
-//! What a file of program text says about memory, and what can be said about it: keys, vectors, MCUboot's formats.
+//! What a file of program text says about memory, and what can be said about it: keys, vectors, bootloaders, MCUboot's
+//! formats.
 //!
 //! A [`Map`] is read once and strictly; what is flashed is what was checked here.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use crate::{fault::Problem, file::Read, ident::Digest};
 
+pub mod bootconf;
+pub mod bootloader;
+pub mod dfu;
+pub mod elf;
 mod hex;
+pub mod kmu;
 pub mod mcuboot;
+pub mod nsib;
 pub mod scan;
 pub mod tree;
 pub mod vectors;
 
 /// The largest image file that is looked at, in bytes: the text of a full nRF52840 hex forty times over.
 pub const FILE_LIMIT: u64 = crate::file::LIMIT;
+
+/// The most memory that one file may describe, in bytes: twice the largest chip, or all of the external flash on Nordic's
+/// kits. What is larger is no firmware of these boards, and to look for keys in it would take seconds.
+pub const MEMORY_MAX: usize = 8 << 20;
+
+/// More pieces than any linker writes.
+const PIECES: usize = 4096;
 
 /// Bytes without a gap, at an address.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,16 +73,27 @@ impl Map {
         hex::read(file)
     }
 
+    /// Reads ELF: what its loadable segments put at their physical addresses.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file: another machine, 64 bits, lengths that lie, memory written twice.
+    pub fn from_elf(file: &Read) -> Result<Self, Vec<Problem>> {
+        elf::read(file)
+    }
+
     /// Takes the bytes of the file as they are, to stand at `at`.
     ///
     /// # Errors
     /// If the file is empty or does not fit below the end of the address space.
     pub fn from_raw(file: &Read, at: u32) -> Result<Self, Vec<Problem>> {
-        let segment = Segment { at, bytes: file.bytes.clone() };
         let problem = |what: &str| Err(vec![Problem::new(file.name(), what)]);
-        if segment.bytes.is_empty() {
+        if file.bytes.is_empty() {
             return problem("is empty");
         }
+        if file.bytes.len() > MEMORY_MAX {
+            return problem(&too_much());
+        }
+        let segment = Segment { at, bytes: file.bytes.clone() };
         if segment.end() > 1 << 32 {
             return problem("does not fit between its address and the end of memory");
         }
@@ -194,6 +219,10 @@ impl Map {
     }
 }
 
+fn too_much() -> String {
+    format!("holds more than {} MiB; no chip of these boards, and no flash beside one, has so much", MEMORY_MAX >> 20)
+}
+
 /// The parts of a segment that no range covers, first and one past the last address of each.
 fn outside(segment: &Segment, memory: &[Range<u32>]) -> Vec<(u32, u64)> {
     let mut sorted: Vec<&Range<u32>> = memory.iter().filter(|range| !range.is_empty()).collect();
@@ -211,4 +240,9 @@ fn outside(segment: &Segment, memory: &[Range<u32>]) -> Vec<(u32, u64)> {
         runs.push((from, segment.end()));
     }
     runs.into_iter().filter_map(|(from, to)| Some((u32::try_from(from).ok()?, to))).collect()
+}
+
+/// Addresses are texts in what machines read, as people write them.
+fn as_address<S: serde::Serializer>(at: &impl fmt::UpperHex, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&format_args!("0x{at:08X}"))
 }

@@ -7,14 +7,16 @@ use super::{Map, Segment};
 use crate::{
     fault::Problem,
     keys::{
-        P256_SPKI_HEAD, P256_SPKI_LEN, PublicKey,
-        refuse::{Form, RefuseList, Refused},
+        AnyKey, DecryptionKey, P256_SPKI_HEAD, P256_SPKI_LEN, PublicKey,
+        bare::{self, Budget},
+        refuse::{Form, RefuseList, Refused, Sighting},
     },
 };
 
 /// The forms looked for, in words for a person.
-pub const FORMS: &str = "SubjectPublicKeyInfo of P-256, P-384, P-521, Ed25519 and X25519, PKCS#1 RSA keys, private keys in PKCS#8, SEC1 \
-     and PKCS#1, and published development keys as raw bytes";
+pub const FORMS: &str = "SubjectPublicKeyInfo of P-256, P-384, P-521, Ed25519 and X25519, PKCS#1 RSA keys, private keys in PEM, \
+     OpenSSH, PKCS#8 (encrypted or not), SEC1 and PKCS#1 and bare beside their public keys, and published development \
+     keys as raw, compressed or little-endian bytes and by every hash that bootloaders know a key by";
 
 /// A key, or what looks like one.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct Found {
     pub kind: Kind,
     /// Why it is refused, if it is.
     pub refused: Option<Refused>,
+    /// The key itself, if it is a whole public key of a kind that can be compared.
+    pub key: Option<AnyKey>,
 }
 
 /// What was found.
@@ -38,7 +42,7 @@ pub enum Kind {
     Other(&'static str),
     /// A private key; of what kind.
     Private(&'static str),
-    /// A published key as raw bytes.
+    /// A refused key in another form, or its hash.
     Raw(Form),
 }
 
@@ -48,6 +52,7 @@ impl Found {
     pub fn what(&self) -> String {
         match (&self.kind, &self.refused) {
             (Kind::Private(form), _) => format!("a private key ({form})"),
+            (Kind::Raw(form), Some(refused)) if form.is_hash() => format!("{refused}, by its hash ({form})"),
             (Kind::P256(_) | Kind::Other(_) | Kind::Raw(_), Some(refused)) => refused.to_string(),
             (Kind::P256(key), None) => format!("P-256 key {}", key.spki_sha256()),
             (Kind::Other(kind), None) => format!("a public key ({kind})"),
@@ -61,6 +66,18 @@ impl Found {
         format!("{} at 0x{:08X}", self.what(), self.at)
     }
 
+    /// Which decryption key it is, if it is a private key that decrypts images: the one kind that may be declared.
+    #[must_use]
+    pub fn decryption_key(&self, map: &Map) -> Option<DecryptionKey> {
+        if !matches!(self.kind, Kind::Private(_)) {
+            return None;
+        }
+        let inside = |segment: &&Segment| segment.at <= self.at && u64::from(self.at) < segment.end();
+        let segment = map.segments().iter().find(inside)?;
+        let from = usize::try_from(self.at - segment.at).ok()?;
+        DecryptionKey::at_start(segment.bytes.get(from..)?).map(|(key, _)| key)
+    }
+
     /// A problem at the line that wrote it.
     #[must_use]
     pub fn problem(&self, map: &Map, what: impl Into<String>) -> Problem {
@@ -71,25 +88,128 @@ impl Found {
 /// Everything in the image that looks like a key, in order of address.
 #[must_use]
 pub fn keys(map: &Map, list: &RefuseList) -> Vec<Found> {
-    map.segments().iter().flat_map(|segment| in_segment(segment, list)).collect()
+    let mut room = Room { budget: Budget::default(), public: FOUND, private: FOUND };
+    map.segments().iter().flat_map(|segment| in_segment(segment, list, &mut room)).collect()
 }
 
-fn in_segment(segment: &Segment, list: &RefuseList) -> Vec<Found> {
-    let der = segment.bytes.iter().enumerate().filter(|(_, byte)| **byte == 0x30);
-    let mut found: Vec<Found> = der.filter_map(|(from, _)| der_at(segment, from, list)).collect();
-    let raw = list.search(&segment.bytes);
-    for sighting in raw {
-        let at = address(segment, sighting.at);
-        let covered = |found: &Found| found.at <= at && u64::from(at) < u64::from(found.at) + found.len as u64;
-        if let Some(holder) = found.iter_mut().find(|found| covered(found)) {
-            holder.refused.get_or_insert_with(|| sighting.refused.clone());
-            continue;
-        }
-        let kind = Kind::Raw(sighting.form);
-        found.push(Found { at, len: sighting.len, kind, refused: Some(sighting.refused.clone()) });
+/// More than any program holds, of public keys and of private ones. A file that is made of keys would cost seconds and
+/// many times its size. Refused keys and private halves are searched for in all of it nevertheless.
+const FOUND: usize = 1000;
+
+/// What may still be spent on one file.
+struct Room {
+    budget: Budget,
+    public: usize,
+    private: usize,
+}
+
+impl Room {
+    /// What is found while there is room. The last public key stands for all that are not looked at.
+    fn take(&mut self, found: Found) -> Option<Found> {
+        let private = matches!(found.kind, Kind::Private(_));
+        let left = if private { &mut self.private } else { &mut self.public };
+        *left = left.checked_sub(1)?;
+        let last = *left == 0 && !private;
+        Some(if last { Found { kind: Kind::Other(TOO_MANY), key: None, ..found } } else { found })
     }
+}
+
+const TOO_MANY: &str = "one of more than any program holds; those behind it were not looked at";
+
+fn in_segment(segment: &Segment, list: &RefuseList, room: &mut Room) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    for (from, _) in segment.bytes.iter().enumerate().filter(|(_, byte)| **byte == 0x30) {
+        if room.public == 0 && room.private == 0 {
+            break;
+        }
+        let here = if room.public > 0 { der_at(segment, from, list) } else { private_at(segment, from) };
+        found.extend(here.and_then(|here| room.take(here)));
+    }
+    let refused = among(&mut found, segment, list.search(&segment.bytes));
+    found.extend(refused);
+    found.extend(wrapped_in_text(segment).into_iter().take(FOUND));
+    found.extend(unwrapped(segment, &found, &mut room.budget));
     found.sort_by_key(|found| found.at);
     found
+}
+
+/// The refused keys that are not inside something found already; what holds one is refused for it.
+fn among(found: &mut [Found], segment: &Segment, raw: Vec<Sighting<'_>>) -> Vec<Found> {
+    let mut holders = found.iter_mut().peekable();
+    let mut others = Vec::new();
+    for sighting in raw {
+        let at = address(segment, sighting.at);
+        while holders.next_if(|found| u64::from(found.at) + found.len as u64 <= u64::from(at)).is_some() {}
+        match holders.peek_mut().filter(|found| found.at <= at) {
+            Some(holder) => drop(holder.refused.get_or_insert_with(|| sighting.refused.clone())),
+            None => {
+                let (kind, refused) = (Kind::Raw(sighting.form), Some(sighting.refused.clone()));
+                others.push(Found { at, len: sighting.len, kind, refused, key: None });
+            }
+        }
+    }
+    others
+}
+
+/// Private keys that stand in the image as text, or in OpenSSH's own container. A program that reads such files holds
+/// their first words as constants; a key is what has contents behind them.
+fn wrapped_in_text(segment: &Segment) -> Vec<Found> {
+    let starts = segment.bytes.iter().enumerate().filter(|(_, byte)| matches!(byte, b'-' | b'o'));
+    let private = |(from, _): (usize, &u8)| {
+        let rest = segment.bytes.get(from..)?;
+        let (len, form) = openssh(rest).map(|len| (len, "OpenSSH")).or_else(|| pem(rest).map(|len| (len, "PEM")))?;
+        Some(Found { at: address(segment, from), len, kind: Kind::Private(form), refused: None, key: None })
+    };
+    starts.filter_map(private).collect()
+}
+
+/// The words, and the name of a cipher behind its length. [OpenSSH PROTOCOL.key 1]
+fn openssh(rest: &[u8]) -> Option<usize> {
+    let cipher = rest.strip_prefix(b"openssh-key-v1\0\0\0\0")?;
+    let (length, name) = cipher.split_first()?;
+    let name = name.get(..usize::from(*length))?;
+    (name.len() > 3 && name.iter().all(u8::is_ascii_graphic)).then_some(19 + name.len())
+}
+
+/// A label that names a private key, and a line of base64 or of the header of an encrypted one. [RFC 1421 4.4; RFC 7468 2]
+fn pem(rest: &[u8]) -> Option<usize> {
+    const KIND: &[u8] = b"PRIVATE KEY-----";
+    let label = rest.strip_prefix(b"-----BEGIN ")?;
+    let label = label.get(..label.len().min(40))?;
+    let kind = label.windows(KIND.len()).position(|window| window.eq_ignore_ascii_case(KIND))?;
+    let begun = 11 + kind + KIND.len();
+    let contents = rest.get(begun..)?.trim_ascii_start();
+    let line = contents.get(..16)?;
+    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    (line.iter().all(base64) || line.starts_with(b"Proc-Type:")).then_some(begun)
+}
+
+/// Bare private halves of the public keys that were found.
+fn unwrapped(segment: &Segment, found: &[Found], budget: &mut Budget) -> Vec<Found> {
+    let range = |found: &Found| {
+        let from = usize::try_from(found.at.saturating_sub(segment.at)).unwrap_or(usize::MAX);
+        from..from.saturating_add(found.len)
+    };
+    let keys = found.iter().filter_map(|found| Some((found.key.as_ref()?, range(found))));
+    let private = bare::beside_within(&segment.bytes, keys, budget).into_iter().map(|bare| Found {
+        at: address(segment, bare.at),
+        len: bare.len,
+        kind: Kind::Private(bare.form),
+        refused: None,
+        key: None,
+    });
+    // One scalar may stand beside several copies of its public key, and inside a wrapped one.
+    let mut private: Vec<Found> = private.filter(|bare| !inside_private(found, bare)).collect();
+    private.sort_by_key(|found| found.at);
+    private.dedup_by_key(|found| found.at);
+    private
+}
+
+fn inside_private(found: &[Found], bare: &Found) -> bool {
+    let wrapped = found.iter().filter(|found| matches!(found.kind, Kind::Private(_)));
+    wrapped
+        .into_iter()
+        .any(|found| found.at <= bare.at && bare.at - found.at < u32::try_from(found.len).unwrap_or(u32::MAX))
 }
 
 fn address(segment: &Segment, from: usize) -> u32 {
@@ -106,10 +226,22 @@ fn der_at(segment: &Segment, from: usize, list: &RefuseList) -> Option<Found> {
             None => (Kind::Other("P-256, cut off or not on the curve"), P256_SPKI_HEAD.len()),
         };
         let refused = if let Kind::P256(key) = &kind { list.refuses(key).cloned() } else { None };
-        return Some(Found { at, len, kind, refused });
+        let whole = if let Kind::P256(key) = &kind { Some(key.clone().into()) } else { None };
+        return Some(Found { at, len, kind, refused, key: whole });
     }
     let (head, len, kind) = OTHERS.iter().find(|(head, ..)| matches_head(rest, head))?;
-    Some(Found { at, len: (*len).max(head.len()).min(rest.len()), kind: kind.clone(), refused: None })
+    let key = if matches!(kind, Kind::Other(_)) { AnyKey::at_start(rest).map(|(key, ..)| key) } else { None };
+    let refused = key.as_ref().and_then(|key| list.refuses_key(key)).cloned();
+    Some(Found { at, len: (*len).max(head.len()).min(rest.len()), kind: kind.clone(), refused, key })
+}
+
+/// As [`der_at`], without the arithmetic of public keys.
+fn private_at(segment: &Segment, from: usize) -> Option<Found> {
+    let rest = segment.bytes.get(from..)?;
+    let (head, len, kind) = OTHERS.iter().find(|(head, ..)| matches_head(rest, head))?;
+    let len = (*len).max(head.len()).min(rest.len());
+    let found = Found { at: address(segment, from), len, kind: kind.clone(), refused: None, key: None };
+    matches!(kind, Kind::Private(_)).then_some(found)
 }
 
 /// A head may leave bytes open where lengths stand.
@@ -119,6 +251,15 @@ fn matches_head(rest: &[u8], head: &[u16]) -> bool {
 
 /// Stands for any byte in [`OTHERS`].
 const ANY: u16 = 0x100;
+
+/// EncryptedPrivateKeyInfo with an algorithm of PKCS#5; the next byte of the identifier says which. [RFC 5958 3; RFC 8018 A]
+const ENCRYPTED_SHORT: &[u16] =
+    &[0x30, 0x81, ANY, 0x30, ANY, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05];
+const ENCRYPTED_LONG: &[u16] =
+    &[0x30, 0x82, ANY, ANY, 0x30, ANY, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05];
+/// The same with an algorithm of PKCS#12. [RFC 7292 C]
+const ENCRYPTED_PKCS12: &[u16] =
+    &[0x30, 0x81, ANY, 0x30, ANY, 0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c];
 
 /// How other keys begin, how long they are at least, and what they are. [RFC 5480, 5915, 5958, 8017, 8410; nordic-facts C2]
 const OTHERS: &[(&[u16], usize, Kind)] = &[
@@ -165,6 +306,12 @@ const OTHERS: &[(&[u16], usize, Kind)] = &[
         65,
         Kind::Private("PKCS#8, elliptic curve"),
     ),
+    (&[0x30, 0x3e, 0x02, 0x01, 0x01, 0x04, 0x30], 64, Kind::Private("SEC1, P-384")),
+    (&[0x30, ANY, 0x02, 0x01, 0x01, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70], 48, Kind::Private("PKCS#8, Ed25519")),
+    (&[0x30, ANY, 0x02, 0x01, 0x01, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e], 48, Kind::Private("PKCS#8, X25519")),
+    (ENCRYPTED_SHORT, 64, Kind::Private("encrypted PKCS#8")),
+    (ENCRYPTED_LONG, 64, Kind::Private("encrypted PKCS#8")),
+    (ENCRYPTED_PKCS12, 64, Kind::Private("encrypted PKCS#8")),
     (&[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70], 48, Kind::Private("PKCS#8, Ed25519")),
     (&[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e], 48, Kind::Private("PKCS#8, X25519")),
     (&[0x30, 0x82, ANY, ANY, 0x02, 0x01, 0x00, 0x02, 0x82, ANY, ANY, 0x00], 512, Kind::Private("PKCS#1, RSA")),

@@ -4,10 +4,9 @@
 
 use std::fmt;
 
-use p256::{
-    ecdsa::{Signature, VerifyingKey, signature::hazmat::PrehashVerifier as _},
-    pkcs8::Document,
-};
+use p256::ecdsa::{Signature as Ecdsa, VerifyingKey, signature::hazmat::PrehashVerifier as _};
+
+use der::{BIT_STRING, INTEGER, OCTET_STRING, OID, SEQUENCE};
 
 use crate::{
     fault::{Exit, Problem},
@@ -15,7 +14,24 @@ use crate::{
     ident::Digest,
 };
 
+mod any;
+pub mod bare;
+mod curve;
+mod decryption;
+mod der;
+mod fingerprint;
+mod forms;
+mod given;
+pub mod private;
 pub mod refuse;
+mod verify;
+
+use any::whole_spki;
+pub use any::{Algorithm, AnyKey, BadKey, Container, What};
+pub use decryption::DecryptionKey;
+pub use fingerprint::{Hash, NsibHash, NsibRule};
+pub use given::{Given, hex_runs, read_any};
+pub use verify::{Signature, Signed};
 
 /// What stands before the point of an uncompressed P-256 SubjectPublicKeyInfo. [RFC 5480 2.1.1; nordic-facts C2]
 pub const P256_SPKI_HEAD: [u8; 27] = [
@@ -84,7 +100,7 @@ impl PublicKey {
     /// Whether this key made this ASN.1 DER signature over this SHA-256.
     #[must_use]
     pub fn verifies(&self, digest: &Digest, signature: &[u8]) -> bool {
-        let signature = Signature::from_der(signature);
+        let signature = Ecdsa::from_der(signature);
         let verified = signature.map(|signature| self.verifier().map(|key| key.verify_prehash(&digest.0, &signature)));
         matches!(verified, Ok(Some(Ok(()))))
     }
@@ -166,6 +182,9 @@ pub fn read(file: &Read) -> Result<PublicKey, Problem> {
         let exit = if matches!(what, NotOurs::Private(_)) { Exit::KeyRefused } else { Exit::Usage };
         Problem::new(file.name(), what.to_string()).exit(exit)
     };
+    if let Some(form) = private::form_of_file(&file.bytes) {
+        return Err(problem(NotOurs::Private(form)));
+    }
     if looks_like_pem(&file.bytes) {
         return read_pem(&file.bytes).map_err(|error| match error {
             BadPem::Key(what) => problem(what),
@@ -186,20 +205,19 @@ fn looks_like_pem(bytes: &[u8]) -> bool {
     bytes.windows(BEGIN.len()).any(|window| window.eq_ignore_ascii_case(BEGIN))
 }
 
-/// Labels are looked at before anything is decoded: a private key with a broken line is still one.
+/// That a PEM block is not whole.
+const TORN_PEM: &str = "is not whole PEM text: a line is damaged or the end is missing";
+
 fn read_pem(bytes: &[u8]) -> Result<PublicKey, BadPem> {
     let text = String::from_utf8_lossy(bytes);
     let labels: Vec<String> = labels(&text);
-    if let Some(label) = labels.iter().find(|label| label.contains("PRIVATE KEY")) {
-        return Err(BadPem::Key(NotOurs::Private(private_label(label))));
-    }
     let [label] = &labels[..] else {
         return Err(BadPem::Form(format!("holds {} PEM blocks; exactly one PUBLIC KEY is expected", labels.len())));
     };
     let start = text.find("-----BEGIN ").unwrap_or_default();
-    let (_, document) = Document::from_pem(text.get(start..).unwrap_or_default())
-        .map_err(|_| BadPem::Form("is not whole PEM text: a line is damaged or the end is missing".to_owned()))?;
-    let key = PublicKey::from_spki(document.as_bytes()).map_err(BadPem::Key)?;
+    let (_, der) =
+        given::decoded(text.get(start..).unwrap_or_default()).ok_or_else(|| BadPem::Form(TORN_PEM.to_owned()))?;
+    let key = PublicKey::from_spki(&der).map_err(BadPem::Key)?;
     if label == "PUBLIC KEY" {
         return Ok(key);
     }
@@ -212,22 +230,18 @@ fn labels(text: &str) -> Vec<String> {
     upper.split("-----BEGIN ").skip(1).map(label).collect()
 }
 
-fn private_label(label: &str) -> &'static str {
-    match label {
+/// The form of private key that a PEM label names.
+fn private_label(label: &str) -> Option<&'static str> {
+    Some(match label {
         "PRIVATE KEY" => "PKCS#8 PEM",
         "ENCRYPTED PRIVATE KEY" => "encrypted PKCS#8 PEM",
         "EC PRIVATE KEY" => "SEC1 PEM",
         "RSA PRIVATE KEY" => "PKCS#1 PEM",
         "OPENSSH PRIVATE KEY" => "OpenSSH PEM",
-        _ => "PEM",
-    }
+        other if other.contains("PRIVATE KEY") => "PEM",
+        _ => return None,
+    })
 }
-
-const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
-const OCTET_STRING: u8 = 0x04;
-const OID: u8 = 0x06;
-const SEQUENCE: u8 = 0x30;
 
 /// How the AlgorithmIdentifier of a SubjectPublicKeyInfo begins, and what it means. [RFC 5480, 8410, 8017]
 const SPKI_KINDS: &[(&[u8], &str)] = &[
@@ -256,6 +270,8 @@ fn private_form(der: &[u8]) -> Option<&'static str> {
     let next = after(body)?.first()?;
     match (version, *next) {
         ([0 | 1], SEQUENCE) => Some("PKCS#8 DER"),
+        // A PFX is version 3 and then ContentInfo. [RFC 7292 4]
+        ([3], SEQUENCE) => Some("PKCS#12, which holds private keys as a rule"),
         ([1], OCTET_STRING) => Some("SEC1 DER"),
         ([0 | 1], INTEGER) => Some("PKCS#1 DER"),
         _ => None,

@@ -1,15 +1,16 @@
 //! Keys that must never go on a board: those whose private half is public, and those the company gave up.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, path::Path};
 
 use serde::Deserialize;
 
-use super::PublicKey;
+pub use super::forms::Form;
+use super::{AnyKey, Hash, NsibHash, PublicKey, forms, given};
 use crate::{
     fault::Problem,
-    file::Read,
+    file::{self, Read},
     ident::{Digest, bytes_from_hex},
-    page::{self, Table, Words},
+    page::{self, Place, Table, Words},
 };
 
 const PUBLISHED: &str = include_str!("../../keys-public/known-development-keys.json");
@@ -30,6 +31,19 @@ pub struct Refused {
     pub kind: String,
     /// Why.
     pub why: Why,
+    /// In which forms it can be recognised.
+    pub known: Known,
+}
+
+/// How much is known about a refused key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Known {
+    /// The key itself: it is recognised in every form.
+    Whole,
+    /// Only the SHA-256 of its SubjectPublicKeyInfo: it is recognised where the whole key can be read in any container,
+    /// and where that SHA-256 stands itself (KEYHASH of other than RSA keys). Not in the hashes of the immutable
+    /// bootloader, in KEYHASHes of other lengths, or as raw bytes inside an image.
+    Fingerprint,
 }
 
 /// Why a key is refused.
@@ -48,6 +62,17 @@ pub enum Why {
     },
 }
 
+impl Refused {
+    /// The kind of place that the list knows it from, such as `boot-signing`, or `company`.
+    #[must_use]
+    pub fn category(&self) -> &str {
+        match &self.why {
+            Why::PrivateHalfPublished(category) | Why::DevelopmentKey(category) => category,
+            Why::Company { .. } => "company",
+        }
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.why {
@@ -60,21 +85,26 @@ impl fmt::Display for Refused {
     }
 }
 
-/// In which form a refused key was found among other bytes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Form {
-    /// X and Y or the raw key, big-endian as its standard writes it.
-    Raw,
-    /// X and Y, each with its last byte first, as the nRF5 SDK holds a key.
-    LittleEndian,
-    /// The modulus of an RSA key.
-    Modulus,
-}
-
+#[derive(Clone)]
 struct Needle {
     bytes: Vec<u8>,
     form: Form,
     refused: usize,
+}
+
+/// A refused key that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Hit<'l> {
+    /// Which key.
+    pub refused: &'l Refused,
+    /// In which form it was asked for.
+    pub form: Form,
+}
+
+impl fmt::Display for Hit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.refused, self.form)
+    }
 }
 
 /// A refused key among other bytes.
@@ -90,10 +120,15 @@ pub struct Sighting<'l> {
     pub refused: &'l Refused,
 }
 
-/// All refused keys, by fingerprint and by their bytes.
+/// How often one form of one key is told: a file that is made of it would else make many times its size of messages.
+pub const REPEATS: usize = 64;
+
+/// All refused keys, in every form.
+#[derive(Clone)]
 pub struct RefuseList {
     all: Vec<Refused>,
-    by_digest: HashMap<Digest, usize>,
+    /// By a form as a whole.
+    exact: HashMap<Vec<u8>, (usize, Form)>,
     needles: Vec<Needle>,
     by_head: HashMap<[u8; 8], Vec<usize>>,
     /// Whether any needle begins with this pair of bytes: most offsets of an image end here.
@@ -106,30 +141,49 @@ impl RefuseList {
     /// # Errors
     /// If the lists inside this program cannot be read: then nothing may be trusted.
     pub fn built_in() -> Result<Self, Vec<Problem>> {
-        let keys: Published = serde_json::from_str(PUBLISHED)
-            .map_err(|error| vec![Problem::new(PUBLISHED_NAME, format!("cannot be read: {error}"))])?;
+        let unreadable = |what: String| vec![Problem::new(PUBLISHED_NAME, format!("cannot be read: {what}"))];
+        let keys: Published = serde_json::from_str(PUBLISHED).map_err(|error| unreadable(error.to_string()))?;
         let mut list = Self {
             all: Vec::new(),
-            by_digest: HashMap::new(),
+            exact: HashMap::new(),
             needles: Vec::new(),
             by_head: HashMap::new(),
             by_pair: vec![false; 1 << 16],
         };
-        keys.keys.iter().for_each(|key| list.publish(key));
-        list.with_company(&Read::from_memory("keys-public/refused-keys.toml", COMPANY.into()))
+        keys.keys.iter().try_for_each(|key| list.publish(key)).map_err(unreadable)?;
+        let no_files = |path: &Path| {
+            Err(Problem::new(path.display().to_string(), "the list inside the program cannot name files"))
+        };
+        list.with_company_from(&Read::from_memory("keys-public/refused-keys.toml", COMPANY.into()), no_files)
     }
 
-    /// With the company's own list, a TOML file; see `keys-public/refused-keys.toml`.
+    /// With the company's own list, a TOML file; see `keys-public/refused-keys.toml`. Key files that it names are read
+    /// from its own folder.
     ///
     /// # Errors
     /// Every mistake in that file.
-    pub fn with_company(mut self, file: &Read) -> Result<Self, Vec<Problem>> {
-        let (refused, problems) = page::read(file, FILE_WORDS, read_company);
-        if !problems.is_empty() {
-            return Err(problems);
+    pub fn with_company(self, file: &Read) -> Result<Self, Vec<Problem>> {
+        self.with_company_from(file, |path| file::read(path, super::FILE_LIMIT))
+    }
+
+    /// As [`Self::with_company`], with the files that the list names opened by the caller.
+    ///
+    /// # Errors
+    /// Every mistake in that file.
+    pub fn with_company_from(
+        mut self,
+        file: &Read,
+        mut open: impl FnMut(&Path) -> Result<Read, Problem>,
+    ) -> Result<Self, Vec<Problem>> {
+        let folder = file.path.parent().unwrap_or(Path::new("")).to_owned();
+        let (entries, mut problems) =
+            page::read(file, FILE_WORDS, |table| read_company(table, &mut |name| open(&folder.join(name))));
+        for (refused, spki, place) in entries.into_iter().flatten() {
+            if let Err(what) = self.add(refused, spki.as_deref()) {
+                problems.push(place.problem(what));
+            }
         }
-        refused.into_iter().flatten().for_each(|refused| self.add(refused));
-        Ok(self)
+        if problems.is_empty() { Ok(self) } else { Err(problems) }
     }
 
     /// How many keys are refused.
@@ -144,9 +198,21 @@ impl RefuseList {
         self.all.is_empty()
     }
 
+    /// Every refused key.
+    #[must_use]
+    pub fn all(&self) -> &[Refused] {
+        &self.all
+    }
+
     /// Whether this key is refused, and why.
     #[must_use]
     pub fn refuses(&self, key: &PublicKey) -> Option<&Refused> {
+        self.refuses_digest(&key.spki_sha256())
+    }
+
+    /// Whether this key is refused, and why.
+    #[must_use]
+    pub fn refuses_key(&self, key: &AnyKey) -> Option<&Refused> {
         self.refuses_digest(&key.spki_sha256())
     }
 
@@ -154,21 +220,85 @@ impl RefuseList {
     /// refused, and why.
     #[must_use]
     pub fn refuses_digest(&self, spki_sha256: &Digest) -> Option<&Refused> {
-        self.by_digest.get(spki_sha256).and_then(|&index| self.all.get(index))
+        self.refuses_bytes(&spki_sha256.0).map(|hit| hit.refused)
     }
 
-    /// Every refused key whose raw bytes stand among these, at any offset.
+    /// Whether an image with this KEYHASH, of any length, is signed with a refused key.
+    #[must_use]
+    pub fn refuses_key_hash(&self, hash: &[u8]) -> Option<Hit<'_>> {
+        let names_it = |hit: &Hit<'_>| matches!(hit.form, Form::KeyHash(_) | Form::SpkiHash);
+        self.refuses_bytes(hash).filter(names_it)
+    }
+
+    /// Whether provision data with this hash trust a refused key.
+    #[must_use]
+    pub fn refuses_nsib(&self, hash: NsibHash) -> Option<Hit<'_>> {
+        self.refuses_bytes(&hash.0).filter(|hit| matches!(hit.form, Form::NsibHash(_)))
+    }
+
+    /// Whether these bytes are a refused key: SubjectPublicKeyInfo, PKCS#1, raw with or without the 04 before it,
+    /// compressed, little-endian, or an RSA modulus.
+    #[must_use]
+    pub fn refuses_raw(&self, key: &[u8]) -> Option<Hit<'_>> {
+        let is_key = |hit: &Hit<'_>| !hit.form.is_hash() && !matches!(hit.form, Form::Half(_));
+        let whole = |bytes: &[u8]| self.refuses_bytes(bytes).filter(is_key);
+        let point = || match key.split_first() {
+            Some((4, xy)) => whole(xy).filter(|hit| hit.form == Form::Raw),
+            Some((0, modulus)) => whole(modulus).filter(|hit| hit.form == Form::Modulus),
+            Some(_) | None => None,
+        };
+        let by_fingerprint = || self.refuses_bytes(&Digest::of(key).0).filter(|_| key.len() > 32);
+        let fingerprint_only = || by_fingerprint().map(|hit| Hit { form: Form::Spki, ..hit });
+        whole(key).or_else(point).or_else(fingerprint_only)
+    }
+
+    /// Whether these bytes as a whole are a refused key or its hash, in any form.
+    #[must_use]
+    pub fn refuses_bytes(&self, bytes: &[u8]) -> Option<Hit<'_>> {
+        let (index, form) = *self.exact.get(bytes)?;
+        self.all.get(index).map(|refused| Hit { refused, form })
+    }
+
+    /// Every refused key whose bytes or hashes stand among these, at any offset and in any form, in order of offset. A
+    /// form that lies inside a larger one of the same key is not told again, and none more than [`REPEATS`] times. Halves are told where both are: another
+    /// key may share one.
     #[must_use]
     pub fn search(&self, bytes: &[u8]) -> Vec<Sighting<'_>> {
-        let likely = |head: &&[u8]| head.first_chunk::<2>().is_some_and(|pair| self.begins(*pair));
+        let likely = |head: &[u8]| head.first_chunk::<2>().is_some_and(|pair| self.begins(*pair));
         let windows = bytes.windows(8).enumerate().filter(|(_, head)| likely(head));
-        windows.flat_map(|(at, head)| self.sightings(bytes, at, head)).collect()
+        let mut upto: HashMap<Digest, usize> = HashMap::new();
+        let mut repeats: HashMap<(Digest, Form), usize> = HashMap::new();
+        let told = |sighting: &Sighting<'_>| {
+            let end = sighting.at + sighting.len;
+            let upto = upto.entry(sighting.refused.spki_sha256).or_default();
+            let new = end > *upto;
+            *upto = end.max(*upto);
+            let times = repeats.entry((sighting.refused.spki_sha256, sighting.form)).or_default();
+            *times += usize::from(new);
+            new && *times <= REPEATS
+        };
+        let found = windows.flat_map(|(at, head)| self.sightings(bytes, at, head)).filter(told).collect();
+        only_whole(found)
+    }
+
+    /// As [`Self::search`], and if this is text, inside every PEM block and in everything that is written out in
+    /// hexadecimal digits. Offsets there are those within the block or the run of digits.
+    #[must_use]
+    pub fn search_file(&self, bytes: &[u8]) -> Vec<Sighting<'_>> {
+        let mut found = self.search(bytes);
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            let blocks = given::blocks(text).into_iter().map(|(_, der)| der);
+            let inside: Vec<Vec<u8>> = blocks.chain(given::hex_runs(text)).collect();
+            found.extend(inside.iter().flat_map(|bytes| self.search(bytes)));
+        }
+        found
     }
 
     fn begins(&self, pair: [u8; 2]) -> bool {
         self.by_pair.get(usize::from(u16::from_be_bytes(pair))).copied().unwrap_or(true)
     }
 
+    /// The longest form of each key here.
     fn sightings(&self, bytes: &[u8], at: usize, head: &[u8]) -> Vec<Sighting<'_>> {
         let candidates = head.first_chunk::<8>().and_then(|head| self.by_head.get(head));
         let here = |needle: &&Needle| bytes.get(at..).is_some_and(|rest| rest.starts_with(&needle.bytes));
@@ -177,38 +307,39 @@ impl RefuseList {
             let refused = self.all.get(needle.refused)?;
             Some(Sighting { at, len: needle.bytes.len(), form: needle.form, refused })
         };
-        needles.filter(here).filter_map(sighting).collect()
+        let mut found: Vec<Sighting<'_>> = needles.filter(here).filter_map(sighting).collect();
+        found.sort_by_key(|sighting| std::cmp::Reverse(sighting.len));
+        found
     }
 
-    fn add(&mut self, refused: Refused) {
-        // The published name wins: it is the one that can be looked up.
-        self.by_digest.entry(refused.spki_sha256).or_insert(self.all.len());
-        self.all.push(refused);
-    }
-
-    fn publish(&mut self, key: &PublishedKey) {
-        let index = self.all.len();
-        let forms = [
-            (&key.raw_hex, Form::Raw),
-            (&key.nrf5sdk_pk_le_hex, Form::LittleEndian),
-            (&key.modulus_hex, Form::Modulus),
-        ];
-        for (hex, form) in forms {
-            if let Some(bytes) = hex.as_deref().and_then(bytes_from_hex) {
-                self.look_for(Needle { bytes, form, refused: index });
-            }
+    /// Adds a key: in every form if its SubjectPublicKeyInfo is known, by its fingerprint otherwise.
+    fn add(&mut self, refused: Refused, spki: Option<&[u8]>) -> Result<(), String> {
+        let fingerprint = || vec![(Form::KeyHash(Hash::Sha256), refused.spki_sha256.0.to_vec())];
+        let damaged = |bad: super::der::BadDer| format!("at byte {} of a SubjectPublicKeyInfo, {}", bad.at, bad.what);
+        let forms = spki.map_or_else(|| Ok(fingerprint()), forms::of_spki).map_err(damaged)?;
+        for (form, bytes) in forms {
+            // The published name wins: it is the one that can be looked up.
+            self.exact.entry(bytes.clone()).or_insert((self.all.len(), form));
+            self.look_for(Needle { bytes, form, refused: self.all.len() });
         }
-        // RSA keys are named in an image by the hash of another encoding.
-        if let Some(hash) = key.mcuboot_keyhash.as_ref().and_then(|hashes| hashes.sha256) {
-            self.by_digest.entry(hash).or_insert(index);
+        self.all.push(refused);
+        Ok(())
+    }
+
+    fn publish(&mut self, key: &PublishedKey) -> Result<(), String> {
+        let spki = bytes_from_hex(&key.spki_der_hex).ok_or("a key is not written in hexadecimal digits")?;
+        if Digest::of(&spki) != key.spki_sha256 {
+            return Err(format!("the key {} has another fingerprint", key.spki_sha256));
         }
         let why = if key.private_key_published { Why::PrivateHalfPublished } else { Why::DevelopmentKey };
-        self.add(Refused {
+        let refused = Refused {
             name: key.sources.first().map_or_else(|| "no source".to_owned(), |source| short_name(source)),
             spki_sha256: key.spki_sha256,
             kind: key.r#type.clone(),
             why: why(key.category.clone()),
-        });
+            known: Known::Whole,
+        };
+        self.add(refused, Some(&spki))
     }
 
     fn look_for(&mut self, needle: Needle) {
@@ -220,6 +351,20 @@ impl RefuseList {
         self.by_head.entry(*head).or_default().push(self.needles.len());
         self.needles.push(needle);
     }
+}
+
+/// Without the halves whose other half was not found.
+fn only_whole(mut found: Vec<Sighting<'_>>) -> Vec<Sighting<'_>> {
+    let mut halves: HashMap<Digest, [bool; 2]> = HashMap::new();
+    for sighting in &found {
+        if let Form::Half(index) = sighting.form {
+            let seen = halves.entry(sighting.refused.spki_sha256).or_default();
+            seen.iter_mut().skip(index.into()).take(1).for_each(|seen| *seen = true);
+        }
+    }
+    let both = |sighting: &Sighting<'_>| halves.get(&sighting.refused.spki_sha256) == Some(&[true, true]);
+    found.retain(|sighting| !matches!(sighting.form, Form::Half(_)) || both(sighting));
+    found
 }
 
 impl fmt::Debug for RefuseList {
@@ -249,41 +394,78 @@ struct Published {
 #[derive(Deserialize)]
 struct PublishedKey {
     spki_sha256: Digest,
+    spki_der_hex: String,
     r#type: String,
-    raw_hex: Option<String>,
-    nrf5sdk_pk_le_hex: Option<String>,
-    modulus_hex: Option<String>,
-    mcuboot_keyhash: Option<KeyHashes>,
     sources: Vec<String>,
     private_key_published: bool,
     category: String,
 }
 
-/// Other hashes are of images that this release does not take.
-#[derive(Deserialize)]
-struct KeyHashes {
-    sha256: Option<Digest>,
-}
-
 const FILE_WORDS: Words =
     Words { table: "a refuse list", required: &["schema"], optional: &["refused"], elsewhere: &[] };
 
-const ENTRY_WORDS: Words =
-    Words { table: "[[refused]]", required: &["spki_sha256", "reason", "date"], optional: &["name"], elsewhere: &[] };
+const ENTRY_WORDS: Words = Words {
+    table: "[[refused]]",
+    required: &["reason", "date"],
+    optional: &["name", "spki_sha256", "spki", "file"],
+    elsewhere: &[("key", "is not known here; name the key with `file`, `spki` or `spki_sha256`")],
+};
 
-fn read_company(table: &Table<'_>) -> Vec<Refused> {
+type Entry = (Refused, Option<Vec<u8>>, Place);
+type Open<'o> = &'o mut dyn FnMut(&str) -> Result<Read, Problem>;
+
+fn read_company(table: &Table<'_>, open: Open<'_>) -> Vec<Entry> {
     if let Some(schema) = table.number("schema").filter(|schema| schema.value != 1) {
         table.note(schema.problem("`schema` must be 1"));
     }
-    table.tables("refused", ENTRY_WORDS).iter().filter_map(read_entry).collect()
+    table.tables("refused", ENTRY_WORDS).iter().filter_map(|table| read_entry(table, open)).collect()
 }
 
-fn read_entry(table: &Table<'_>) -> Option<Refused> {
-    let (digest, reason, date) = (table.digest("spki_sha256"), table.text("reason"), table.text("date"));
+fn read_entry(table: &Table<'_>, open: Open<'_>) -> Option<Entry> {
+    let (reason, date) = (table.text("reason"), table.text("date"));
     let name = table.text("name").map_or_else(|| "company refuse list".to_owned(), |name| name.value);
     if let Some(date) = date.as_ref().filter(|date| date.value.parse::<jiff::civil::Date>().is_err()) {
         table.note(date.problem("`date` must be a day as in \"2026-11-20\""));
     }
+    let (spki_sha256, spki) = read_key(table, open)?;
     let why = Why::Company { reason: reason?.value, since: date?.value };
-    Some(Refused { name, spki_sha256: digest?.value, kind: "unknown".to_owned(), why })
+    let kind = spki.as_deref().and_then(|spki| AnyKey::from_spki(spki).ok());
+    let kind = kind.map_or("unknown", |key| key.algorithm().code()).to_owned();
+    let known = if spki.is_some() { Known::Whole } else { Known::Fingerprint };
+    Some((Refused { name, spki_sha256, kind, why, known }, spki, table.place.clone()))
+}
+
+/// The key that an entry names in one or several ways, which must agree.
+fn read_key(table: &Table<'_>, open: Open<'_>) -> Option<(Digest, Option<Vec<u8>>)> {
+    let digest = table.digest("spki_sha256");
+    let (written, named) = (table.text("spki"), table.text("file"));
+    let wrong = |place: &Place, what: String| table.note(place.problem(what));
+    let bytes = written.as_ref().and_then(|text| {
+        let spki = bytes_from_hex(&text.value).filter(|der| forms::of_spki(der).is_ok());
+        if spki.is_none() {
+            wrong(&text.place, "`spki` must be a SubjectPublicKeyInfo, in hexadecimal digits".to_owned());
+        }
+        spki
+    });
+    let file = named.as_ref().and_then(|name| match open(&name.value).and_then(|file| given::read_any(&file)) {
+        Ok(given) => Some(given.key.spki().to_vec()),
+        Err(problem) => {
+            table.note(name.problem(format!("`{}` {}", name.value, problem.what)).exit(problem.exit));
+            None
+        }
+    });
+    if digest.is_none() && written.is_none() && named.is_none() {
+        table.needs("spki_sha256");
+        return None;
+    }
+    let known = file.or(bytes.clone());
+    let own = known.as_deref().map(Digest::of);
+    let all = [digest.as_ref().map(|digest| digest.value), bytes.as_deref().map(Digest::of), own];
+    let mut all = all.into_iter().flatten();
+    let first = all.next()?;
+    if all.any(|other| other != first) {
+        wrong(&table.place, "`spki_sha256`, `spki` and `file` name different keys".to_owned());
+        return None;
+    }
+    Some((first, known))
 }

@@ -8,18 +8,26 @@ use std::{collections::BTreeMap, path::Path};
 use crate::{
     fault::Problem,
     file::Read,
-    ident::{Digest, Mode},
-    image::{self, mcuboot},
-    keys::PublicKey,
+    ident::{Digest, Mode, Serial},
+    image::{self, dfu::patch::Patch, mcuboot, nsib::Provision},
+    keys::{AnyKey, PublicKey, refuse::RefuseList},
+    manifest::Release,
 };
 
+mod decryption;
+mod devices;
+mod keyring;
 mod meant;
+mod nsib;
+mod release;
 mod serial;
 mod shelf;
+mod slots;
 mod symbols;
 mod written;
 
 pub use crate::page::{Place, Placed};
+pub use devices::DeviceKeys;
 pub use serial::{BadPattern, Check, SerialRule, WrongSerial};
 pub use shelf::{Carried, Disk, STAND_INS, Shelf};
 pub use symbols::symbols;
@@ -48,7 +56,15 @@ pub struct Product {
     /// How a serial number looks.
     pub serial: SerialRule,
     /// Public keys by name.
-    pub keys: BTreeMap<String, PublicKey>,
+    pub keys: BTreeMap<String, AnyKey>,
+    /// Fingerprint of the private key that a bootloader carries to decrypt images, if it does.
+    pub decryption: Option<Digest>,
+    /// Keys in the key management unit.
+    pub slots: Vec<Slots>,
+    /// The key that each unit has for itself.
+    pub device_keys: Option<DeviceKeys>,
+    /// The release that vouches for every image and key, if the recipe asks for one.
+    pub release: Option<Release>,
     /// What is flashed, in the order of the recipe; no two touch the same address.
     pub images: Vec<Image>,
     /// Settings in UICR.
@@ -97,8 +113,23 @@ pub struct Image {
     pub signed: Option<String>,
     /// How a bootloader knows its key.
     pub inside: Option<Inside>,
+    /// Where each unit's own key goes, proven to be the place of the only key.
+    pub patch: Option<Patch>,
     /// An MCUboot image, taken apart and verified with `signed`.
     pub about: Option<mcuboot::Image>,
+    /// Provision data, taken apart.
+    pub provision: Option<Provision>,
+    /// Where the recipe speaks of it.
+    pub place: Place,
+}
+
+/// A key file for the chip's key management unit, read and held against everything else.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Slots {
+    /// As written in the recipe.
+    pub file: String,
+    /// SHA-256 of the file.
+    pub digest: Digest,
     /// Where the recipe speaks of it.
     pub place: Place,
 }
@@ -187,6 +218,29 @@ pub struct Boot {
 
 /// Words a SHA-256 takes on the chip.
 pub const KEY_HASH_WORDS: u32 = 8;
+
+impl Product {
+    /// The key that this unit trusts and no other does; `None` if all units share their keys.
+    ///
+    /// # Errors
+    /// In words, if this unit should have a key of its own and the table has none.
+    pub fn key_for(&self, serial: &Serial) -> Result<Option<&PublicKey>, String> {
+        let Some(keys) = &self.device_keys else { return Ok(None) };
+        let missing = || format!("{} has no key in `{}`", serial.as_str(), keys.file);
+        keys.get(serial).ok_or_else(missing).map(Some)
+    }
+
+    /// An image as this unit gets it: with its own key in place, proven to be the only one inside.
+    ///
+    /// # Errors
+    /// No key for this unit, or a place that is not that of the only key.
+    pub fn patched(&self, image: &Image, serial: &Serial) -> Result<image::Map, Vec<Problem>> {
+        let Some(patch) = image.patch else { return Ok(image.map.clone()) };
+        let key = self.key_for(serial).map_err(|what| vec![image.place.problem(what)])?;
+        let Some(key) = key else { return Ok(image.map.clone()) };
+        patch.apply(&image.map, key, &RefuseList::built_in()?)
+    }
+}
 
 /// Reads a product file and everything it names from the disk, each file once.
 ///

@@ -11,6 +11,7 @@ use super::serial::Check;
 use crate::{
     file::Read,
     ident::Digest,
+    image::dfu::{Validation, patch},
     page::{self, Place, Placed, Table, Words},
 };
 
@@ -30,6 +31,8 @@ pub(super) struct Written {
     /// The chip, as "nRF52840".
     #[schemars(required)]
     pub(super) chip: Option<Placed<String>>,
+    /// The board, as release manifests call it, if that is not the product code.
+    pub(super) board: Option<Placed<String>>,
     /// Which silicon will do, and how it arrives.
     #[schemars(with = "WrittenSilicon")]
     pub(super) silicon: Option<WrittenSilicon>,
@@ -42,6 +45,8 @@ pub(super) struct Written {
     /// Public keys by name; [key.root] is called "root" elsewhere in this file.
     #[schemars(with = "Option<BTreeMap<String, WrittenKey>>")]
     pub(super) key: BTreeMap<String, WrittenKey>,
+    /// What CI or the signing server must have vouched for.
+    pub(super) release: Option<WrittenRelease>,
     /// What is flashed.
     #[schemars(length(min = 1))]
     pub(super) image: Vec<WrittenImage>,
@@ -98,18 +103,82 @@ pub(super) struct WrittenSerial {
     pub(super) check: Option<Placed<Check>>,
 }
 
-/// A public key.
+/// A public key: of all units, or, as [key.device], of each unit its own; or, with a `purpose`, the fingerprint of the
+/// private key that a bootloader carries to decrypt images.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields, rename = "Key")]
 pub(super) struct WrittenKey {
     #[schemars(skip)]
     pub(super) place: Place,
     /// PEM or DER file, seen from this file.
-    #[schemars(required)]
     pub(super) file: Option<Placed<String>>,
     /// SHA-256 of its SubjectPublicKeyInfo: the file may be swapped, the pin may not.
-    #[schemars(with = "String", regex(pattern = "^(sha256:)?[0-9a-fA-F]{64}$"))]
+    #[schemars(with = "Option<String>", regex(pattern = "^(sha256:)?[0-9a-fA-F]{64}$"))]
     pub(super) spki_sha256: Option<Placed<Digest>>,
+    /// How each unit's own key is chosen; in [key.device] only.
+    pub(super) select: Option<WrittenSelect>,
+    /// What else than signing it is for; such a key has no `file`, only the fingerprint of its public half.
+    pub(super) purpose: Option<Placed<Purpose>>,
+}
+
+/// What a key is for that signs nothing.
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Purpose {
+    /// The bootloader carries its private half to decrypt images.
+    DeviceDecryption,
+}
+
+/// How each unit's own key is chosen.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Select")]
+pub(super) struct WrittenSelect {
+    /// What the table goes by.
+    #[schemars(required)]
+    pub(super) by: Option<Placed<By>>,
+    /// CSV file with the columns serial and key, seen from this file; public halves only.
+    #[schemars(required)]
+    pub(super) table: Option<Placed<String>>,
+    /// SHA-256 of the table.
+    #[schemars(with = "Option<String>", regex(pattern = "^(sha256:)?[0-9a-fA-F]{64}$"))]
+    pub(super) sha256: Option<Placed<Digest>>,
+}
+
+/// What a table of keys goes by.
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum By {
+    /// The serial number on the label.
+    Serial,
+}
+
+/// Where a unit's own key goes.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Patch")]
+pub(super) struct WrittenPatch {
+    #[schemars(skip)]
+    pub(super) place: Place,
+    /// Address of the key's first byte.
+    #[schemars(required)]
+    pub(super) at: Option<Placed<u32>>,
+    /// In which form the key stands there.
+    #[schemars(required)]
+    pub(super) form: Option<Placed<patch::Form>>,
+}
+
+/// A release manifest that must vouch for every image and key.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Release")]
+pub(super) struct WrittenRelease {
+    /// DSSE envelope with an in-toto statement, seen from this file.
+    #[schemars(required)]
+    pub(super) manifest: Option<Placed<String>>,
+    /// Names of the keys that sign releases.
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    pub(super) keys: Vec<Placed<String>>,
+    /// How many of them must have signed; 1 if it is not said.
+    #[schemars(range(min = 1))]
+    pub(super) threshold: Option<Placed<u32>>,
 }
 
 /// An image.
@@ -139,6 +208,11 @@ pub(super) struct WrittenImage {
     pub(super) trusts: Vec<Placed<String>>,
     /// Name of the key that signed it.
     pub(super) signed: Option<Placed<String>>,
+    /// Version that an image for MCUboot must have, as "1.4.2" or "1.4.2+7".
+    #[schemars(with = "Option<String>", regex(pattern = "^[0-9]+\\.[0-9]+\\.[0-9]+(\\+[0-9]+)?$"))]
+    pub(super) version: Option<Placed<String>>,
+    /// Where each unit's own key goes.
+    pub(super) patch: Option<WrittenPatch>,
 }
 
 /// What an image must prove to be.
@@ -149,6 +223,10 @@ pub enum Is {
     Mcuboot,
     /// An image that MCUboot starts.
     McubootImage,
+    /// Nordic's immutable bootloader, b0.
+    Nsib,
+    /// What that bootloader's storage is to hold.
+    NsibProvision,
     /// Bytes that nothing is known about.
     Raw,
 }
@@ -159,6 +237,8 @@ pub enum Is {
 pub enum Inside {
     /// No key inside: the hash on the chip rules.
     HwKey,
+    /// No key inside: the chip's key slots rule.
+    Kmu,
     /// Every key found inside is one of those it trusts.
     Embedded,
 }
@@ -228,6 +308,146 @@ pub(super) struct WrittenStamp {
     pub(super) counter: Option<WrittenCounter>,
     /// The serial number on the chip.
     pub(super) serial: Option<WrittenSerialStamp>,
+    /// The settings page of an nRF5 SDK bootloader.
+    pub(super) dfu_settings: Option<WrittenDfuSettings>,
+    /// What Nordic's immutable bootloader finds in its storage.
+    pub(super) nsib: Option<WrittenNsib>,
+    /// Keys in the key management unit.
+    #[schemars(with = "Option<Vec<WrittenKmu>>")]
+    pub(super) kmu: Vec<WrittenKmu>,
+}
+
+/// What Nordic's immutable bootloader finds in its storage; the image with is = "nsib-provision" must say the same.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Nsib")]
+pub(super) struct WrittenNsib {
+    #[schemars(skip)]
+    pub(super) place: Place,
+    /// Generation of the data, as the bootloader was built with.
+    #[schemars(required)]
+    pub(super) format: Option<Placed<String>>,
+    /// Names of its keys. Order matters: starting with one revokes those before it.
+    #[schemars(with = "Vec<String>")]
+    pub(super) keys: Vec<Placed<String>>,
+    /// Address of slot 0.
+    pub(super) s0: Option<Placed<u32>>,
+    /// Address of slot 1.
+    pub(super) s1: Option<Placed<u32>>,
+    /// Counters, and how often each can rise.
+    pub(super) counters: Option<WrittenCounters>,
+}
+
+/// How often each counter can rise; one that is not named must not be there.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Counters")]
+pub(super) struct WrittenCounters {
+    /// Versions of what the immutable bootloader starts.
+    pub(super) nsib: Option<Placed<u32>>,
+    /// Security counters of what MCUboot starts.
+    pub(super) mcuboot: Option<Placed<u32>>,
+}
+
+/// Keys in the key management unit, for one verifier.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Kmu")]
+pub(super) struct WrittenKmu {
+    #[schemars(skip)]
+    pub(super) place: Place,
+    /// Which verifier reads the slots.
+    #[schemars(required)]
+    pub(super) boot: Option<Placed<Verifier>>,
+    /// The SDK it was built with: MCUboot alone reads other slots since 3.2.0.
+    pub(super) sdk: Option<Placed<Sdk>>,
+    /// Whether it was built with SB_CONFIG_MCUBOOT_SIGNATURE_KMU_UROT_MAPPING.
+    pub(super) urot_mapping: Option<Placed<bool>>,
+    /// Key file of west or nrfutil, seen from this file.
+    #[schemars(required)]
+    pub(super) file: Option<Placed<String>>,
+    /// In the order of the slots.
+    #[schemars(length(min = 1, max = 3))]
+    pub(super) keys: Vec<WrittenKmuKey>,
+}
+
+/// One key in the key management unit.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "KmuKey")]
+pub(super) struct WrittenKmuKey {
+    #[schemars(skip)]
+    pub(super) place: Place,
+    /// Name of the key.
+    #[schemars(required)]
+    pub(super) key: Option<Placed<String>>,
+    /// What can become of it.
+    #[schemars(required)]
+    pub(super) policy: Option<Placed<Policy>>,
+}
+
+/// Which verifier reads key slots.
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Verifier {
+    /// Nordic's immutable bootloader.
+    Nsib,
+    /// MCUboot alone.
+    Mcuboot,
+    /// MCUboot, started by Nordic's immutable bootloader.
+    McubootUnderNsib,
+}
+
+/// Generations of the SDK, as far as they matter to key slots.
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+pub(super) enum Sdk {
+    /// Before 3.2.0.
+    #[serde(rename = "<3.2.0")]
+    Before3_2,
+    /// 3.2.0 and later.
+    #[serde(rename = ">=3.2.0")]
+    From3_2,
+}
+
+/// What can become of a key in a slot.
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Policy {
+    /// It can be deleted and written again.
+    Rotating,
+    /// It can be revoked once.
+    Revokable,
+    /// It stays until ERASEALL.
+    Locked,
+}
+
+/// The settings page of an nRF5 SDK bootloader: which application it may start.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "DfuSettings")]
+pub(super) struct WrittenDfuSettings {
+    #[schemars(skip)]
+    pub(super) place: Place,
+    /// Layout of the page.
+    #[schemars(required, range(min = 1, max = 2))]
+    pub(super) version: Option<Placed<u32>>,
+    /// Name of the image it vouches for.
+    #[schemars(required)]
+    pub(super) application: Option<Placed<String>>,
+    /// Version of that application; an update must not be older.
+    #[schemars(required)]
+    pub(super) app_version: Option<Placed<u32>>,
+    /// Version of the bootloader.
+    #[schemars(required)]
+    pub(super) bl_version: Option<Placed<u32>>,
+    /// How the application is checked at every boot; "crc" if it is not said. Layout 2 only.
+    #[schemars(with = "Option<BootCheck>")]
+    pub(super) boot_check: Option<Placed<Validation>>,
+}
+
+/// How an application is checked at every boot.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "the words for editors; `boot_check` reads them")]
+enum BootCheck {
+    None,
+    Crc,
+    Sha256,
 }
 
 /// Where the root of trust goes, and who reads it.
@@ -336,12 +556,20 @@ pub(super) const TABLES: &[(&str, Words)] = &[
     ("Silicon", SILICON),
     ("Serial", SERIAL),
     ("Key", KEY),
+    ("Select", SELECT),
+    ("Patch", PATCH),
+    ("Release", RELEASE),
     ("Image", IMAGE),
     ("Uicr", UICR),
     ("Stamp", STAMP),
     ("KeyHash", KEY_HASH),
     ("Counter", COUNTER),
     ("SerialStamp", SERIAL_STAMP),
+    ("DfuSettings", DFU_SETTINGS),
+    ("Nsib", NSIB),
+    ("Counters", COUNTERS),
+    ("Kmu", KMU),
+    ("KmuKey", KMU_KEY),
     ("Lock", LOCK),
     ("Boot", BOOT),
     ("Expect", EXPECT),
@@ -350,7 +578,7 @@ pub(super) const TABLES: &[(&str, Words)] = &[
 const PRODUCT: Words = Words {
     table: "a product",
     required: &["schema", "product", "title", "chip", "silicon", "arrives", "serial", "image", "lock"],
-    optional: &["key", "uicr", "stamp", "boot"],
+    optional: &["board", "key", "release", "uicr", "stamp", "boot"],
     elsewhere: &[
         ("keep", "comes with a later release; this one keeps nothing of what a board arrives with"),
         ("order", "belongs into an order, not into a product; signed orders come with a later release"),
@@ -365,21 +593,25 @@ const SERIAL: Words = Words { table: "[serial]", required: &["pattern"], optiona
 
 const KEY: Words = Words {
     table: "a [key.…]",
-    required: &["file", "spki_sha256"],
-    optional: &[],
-    elsewhere: &[
-        ("select", "(one key per device) comes with a later release; this one takes one `file` for all units"),
-        ("purpose", "comes with a later release; every key here is a public signing key"),
-    ],
+    required: &[],
+    optional: &["file", "spki_sha256", "select", "purpose"],
+    elsewhere: &[],
 };
+
+const SELECT: Words = Words { table: "`select`", required: &["by", "table"], optional: &["sha256"], elsewhere: &[] };
+
+const PATCH: Words = Words { table: "`patch`", required: &["at", "form"], optional: &[], elsewhere: &[] };
+
+const RELEASE: Words =
+    Words { table: "[release]", required: &["manifest", "keys"], optional: &["threshold"], elsewhere: &[] };
 
 const IMAGE: Words = Words {
     table: "an [[image]]",
     required: &["name", "file", "sha256", "is"],
-    optional: &["at", "keys", "trusts", "signed"],
+    optional: &["at", "keys", "trusts", "signed", "version", "patch"],
     elsewhere: &[
         ("core", "does not exist on a chip with one core"),
-        ("encrypted", "comes with a later release; this one takes plain images"),
+        ("encrypted", "is not said: the image itself says it; declare the device's key as [key.decrypt]"),
     ],
 };
 
@@ -397,15 +629,9 @@ const UICR: Words = Words {
 const STAMP: Words = Words {
     table: "[stamp]",
     required: &[],
-    optional: &["key_hash", "counter", "serial"],
+    optional: &["key_hash", "counter", "serial", "dfu_settings", "nsib", "kmu"],
     elsewhere: &[
-        (
-            "nsib",
-            "(Nordic's immutable bootloader) comes with a later release; this one knows key_hash, counter, serial",
-        ),
-        ("kmu", "does not exist on this chip: only nRF54L has key slots; this release knows key_hash, counter, serial"),
         ("bootconf", "does not exist on this chip: only nRF54L has it; this release knows key_hash, counter, serial"),
-        ("dfu_settings", "(nRF5 SDK) comes with a later release; this one knows key_hash, counter, serial"),
         ("blob", "(data per unit) comes with a later release; this one knows key_hash, counter, serial"),
     ],
 };
@@ -417,6 +643,31 @@ const COUNTER: Words =
     Words { table: "[stamp.counter]", required: &["at", "slots", "initial", "read_by"], optional: &[], elsewhere: &[] };
 
 const SERIAL_STAMP: Words = Words { table: "[stamp.serial]", required: &["at"], optional: &[], elsewhere: &[] };
+
+const DFU_SETTINGS: Words = Words {
+    table: "[stamp.dfu_settings]",
+    required: &["version", "application", "app_version", "bl_version"],
+    optional: &["boot_check"],
+    elsewhere: &[],
+};
+
+const NSIB: Words = Words {
+    table: "[stamp.nsib]",
+    required: &["format", "keys"],
+    optional: &["s0", "s1", "counters"],
+    elsewhere: &[("file", "is an [[image]] with is = \"nsib-provision\"")],
+};
+
+const COUNTERS: Words = Words { table: "`counters`", required: &[], optional: &["nsib", "mcuboot"], elsewhere: &[] };
+
+const KMU: Words = Words {
+    table: "a [[stamp.kmu]]",
+    required: &["boot", "file", "keys"],
+    optional: &["sdk", "urot_mapping"],
+    elsewhere: &[],
+};
+
+const KMU_KEY: Words = Words { table: "a key of `keys`", required: &["key", "policy"], optional: &[], elsewhere: &[] };
 
 const LOCK: Words = Words {
     table: "[lock]",
@@ -446,6 +697,7 @@ fn product(table: &Table<'_>) -> Written {
         product: table.text("product"),
         title: table.text("title"),
         chip: table.text("chip"),
+        board: table.text("board"),
         silicon: silicon.map(|table| WrittenSilicon {
             at_least: table.text("at_least"),
             ships: table.word("ships", &[("open", Ships::Open), ("closed", Ships::Closed)]),
@@ -456,6 +708,11 @@ fn product(table: &Table<'_>) -> Written {
             check: table.word("check", &[("iso7064-mod37-36", Check::Iso7064Mod37Mod36)]),
         }),
         key: keys(table),
+        release: table.table("release", RELEASE).map(|table| WrittenRelease {
+            manifest: table.text("manifest"),
+            keys: table.texts("keys"),
+            threshold: table.number("threshold"),
+        }),
         image: table.tables("image", IMAGE).iter().map(image).collect(),
         uicr: table.table("uicr", UICR).as_ref().map(uicr),
         stamp: table.table("stamp", STAMP).as_ref().map(stamp),
@@ -468,34 +725,52 @@ fn product(table: &Table<'_>) -> Written {
     }
 }
 
-/// Names that the vocabulary gives a meaning of their own.
-const KEYS_LATER: &[(&str, &str)] = &[
-    ("device", "`key.device` (one key per device) comes with a later release"),
-    ("decrypt", "`key.decrypt` (encrypted images) comes with a later release"),
-];
+/// The name of the key that each unit has for itself.
+pub(super) const DEVICE: &str = "device";
 
 fn keys(table: &Table<'_>) -> BTreeMap<String, WrittenKey> {
     let mut keys = BTreeMap::new();
     for (name, table) in table.named("key", KEY) {
-        if let Some((_, later)) = KEYS_LATER.iter().find(|(later, _)| *later == name) {
-            table.note(table.place.problem(*later));
+        let purpose = table.word("purpose", &[("device-decryption", Purpose::DeviceDecryption)]);
+        if name == DEVICE {
+            table.needs("select");
+        } else if purpose.is_some() {
+            table.needs("spki_sha256");
+        } else {
+            ["file", "spki_sha256"].into_iter().for_each(|key| table.needs(key));
         }
         let key = WrittenKey {
             place: table.place.clone(),
             file: table.text("file"),
             spki_sha256: table.digest("spki_sha256"),
+            select: table.table("select", SELECT).map(|table| WrittenSelect {
+                by: table.word("by", &[("serial", By::Serial)]),
+                table: table.text("table"),
+                sha256: table.digest("sha256"),
+            }),
+            purpose,
         };
         keys.insert(name, key);
     }
     keys
 }
 
+const IS: [(&str, Is); 5] = [
+    ("mcuboot", Is::Mcuboot),
+    ("mcuboot-image", Is::McubootImage),
+    ("nsib", Is::Nsib),
+    ("nsib-provision", Is::NsibProvision),
+    ("raw", Is::Raw),
+];
+
+const INSIDE: [(&str, Inside); 3] = [("hw-key", Inside::HwKey), ("kmu", Inside::Kmu), ("embedded", Inside::Embedded)];
+
 fn image(table: &Table<'_>) -> WrittenImage {
-    let is = table.word("is", &[("mcuboot", Is::Mcuboot), ("mcuboot-image", Is::McubootImage), ("raw", Is::Raw)]);
+    let is = table.word("is", &IS);
     match is.as_ref().map(|is| is.value) {
         Some(Is::Mcuboot) => ["keys", "trusts"].into_iter().for_each(|key| table.needs(key)),
         Some(Is::McubootImage) => table.needs("signed"),
-        Some(Is::Raw) | None => {}
+        Some(Is::Nsib | Is::NsibProvision | Is::Raw) | None => {}
     }
     WrittenImage {
         place: table.place.clone(),
@@ -504,9 +779,15 @@ fn image(table: &Table<'_>) -> WrittenImage {
         sha256: table.digest("sha256"),
         is,
         at: table.number("at"),
-        keys: table.word("keys", &[("hw-key", Inside::HwKey), ("embedded", Inside::Embedded)]),
+        keys: table.word("keys", &INSIDE),
         trusts: table.texts("trusts"),
         signed: table.text("signed"),
+        version: table.text("version"),
+        patch: table.table("patch", PATCH).map(|table| WrittenPatch {
+            place: table.place.clone(),
+            at: table.number("at"),
+            form: table.word("form", patch::Form::WORDS),
+        }),
     }
 }
 
@@ -553,6 +834,58 @@ fn stamp(table: &Table<'_>) -> WrittenStamp {
             read_by: read_by(&table),
         }),
         serial: table.table("serial", SERIAL_STAMP).map(|table| WrittenSerialStamp { at: spot(&table) }),
+        dfu_settings: table.table("dfu_settings", DFU_SETTINGS).map(|table| WrittenDfuSettings {
+            place: table.place.clone(),
+            version: table.number("version"),
+            application: table.text("application"),
+            app_version: table.number("app_version"),
+            bl_version: table.number("bl_version"),
+            boot_check: table.word(
+                "boot_check",
+                &[("none", Validation::None), ("crc", Validation::Crc), ("sha256", Validation::Sha256)],
+            ),
+        }),
+        nsib: table.table("nsib", NSIB).as_ref().map(nsib),
+        kmu: table.tables("kmu", KMU).iter().map(kmu).collect(),
+    }
+}
+
+fn nsib(table: &Table<'_>) -> WrittenNsib {
+    WrittenNsib {
+        place: table.place.clone(),
+        format: table.text("format"),
+        keys: table.texts("keys"),
+        s0: table.number("s0"),
+        s1: table.number("s1"),
+        counters: table
+            .table("counters", COUNTERS)
+            .map(|table| WrittenCounters { nsib: table.number("nsib"), mcuboot: table.number("mcuboot") }),
+    }
+}
+
+fn kmu(table: &Table<'_>) -> WrittenKmu {
+    let verifiers =
+        [("nsib", Verifier::Nsib), ("mcuboot", Verifier::Mcuboot), ("mcuboot-under-nsib", Verifier::McubootUnderNsib)];
+    let policies = [("rotating", Policy::Rotating), ("revokable", Policy::Revokable), ("locked", Policy::Locked)];
+    let boot = table.word("boot", &verifiers);
+    if boot.as_ref().is_some_and(|boot| boot.value == Verifier::Mcuboot) {
+        table.needs("sdk");
+    }
+    WrittenKmu {
+        place: table.place.clone(),
+        boot,
+        sdk: table.word("sdk", &[("<3.2.0", Sdk::Before3_2), (">=3.2.0", Sdk::From3_2)]),
+        urot_mapping: table.flag("urot_mapping"),
+        file: table.text("file"),
+        keys: table
+            .tables("keys", KMU_KEY)
+            .iter()
+            .map(|table| WrittenKmuKey {
+                place: table.place.clone(),
+                key: table.text("key"),
+                policy: table.word("policy", &policies),
+            })
+            .collect(),
     }
 }
 

@@ -39,8 +39,16 @@ pub struct Workplace<'a> {
     pub ask: &'a mut dyn FnMut(&str) -> Answer,
 }
 
-/// Provisions one unit, from its scan to its verdict.
+/// Provisions one unit, from its scan to its verdict. Where each unit has a key of its own, by a golden state of its own.
 pub fn conduct(place: &mut Workplace<'_>, order: Order) -> Outcome {
+    // A unit without its key is refused by the run, which reads the same answer.
+    match place.lot.for_unit(&order.serial) {
+        Ok(Some(own)) => conduct_by(&mut place.with(&own), order),
+        Ok(None) | Err(_) => conduct_by(place, order),
+    }
+}
+
+fn conduct_by(place: &mut Workplace<'_>, order: Order) -> Outcome {
     let began = place.clock.since_start();
     let serial = order.serial.clone();
     let mut run = Run::new(place.lot, order);
@@ -68,6 +76,20 @@ pub(crate) fn open(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
 }
 
 impl Workplace<'_> {
+    /// The same place, building something else.
+    fn with<'a>(&'a mut self, lot: &'a Lot) -> Workplace<'a> {
+        Workplace {
+            site: self.site,
+            wire: &mut *self.wire,
+            console: &mut *self.console,
+            lot,
+            ledger: self.ledger,
+            clock: self.clock,
+            tell: &mut *self.tell,
+            ask: &mut *self.ask,
+        }
+    }
+
     fn first_turn(&mut self, run: &mut Run<'_>, serial: &Serial) -> Turn {
         self.step(Some(Step::Look), Progress::Begun);
         let standing = match open(self.ledger).unit(serial) {

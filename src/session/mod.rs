@@ -204,6 +204,7 @@ fn judge(lot: &Arc<Lot>) -> Judge {
         let expected = format!("a label like {}", example(&lot));
         let serial = label.parse().map_err(|error: crate::ident::BadSerial| format!("{error}; expected {expected}"))?;
         lot.product.serial.check(&serial).map_err(|error| error.to_string())?;
+        lot.product.key_for(&serial)?;
         Ok(serial)
     })
 }

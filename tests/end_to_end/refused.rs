@@ -62,7 +62,7 @@ fn a_board_that_was_not_swapped_takes_no_other_label_and_is_known_when_it_comes_
 #[test]
 fn a_pulled_cable_is_a_retry_and_the_same_label_passes_once_it_is_back() {
     let bench = Bench::one();
-    for (unit, step) in [(1, "program"), (2, "verify"), (3, "look")] {
+    for (unit, step) in [(1, "program"), (2, "erase"), (3, "look")] {
         bench.boards.order("site-1", "swap");
         let mut line = Line::start(&mut bench.line());
         line.sees(0, "fresh");

@@ -7,27 +7,30 @@ use std::{
 
 use serde::Serialize;
 
+use super::{
+    look::{Asked, Looked},
+    memory::ImageReport,
+};
 use crate::{
-    fault::Problem,
+    fault::{Exit, Problem},
     file::Read,
-    ident::Digest,
+    ident::{Digest, hex},
     image::{
         Map,
-        mcuboot::{self, Carrier, Signs},
-        scan::{self, Kind},
-        vectors,
+        dfu::{Firmware, Init, Package},
+        kmu::{KeyFile, Metadata, Policy, Source},
+        scan,
+        tree::Branch,
     },
     keys::{
-        PublicKey,
-        refuse::{RefuseList, Refused},
+        AnyKey, Container, Given, PublicKey,
+        refuse::{Hit, RefuseList, Refused, Sighting},
     },
+    manifest::{self, Release},
 };
 
 /// Version of the shape of [`Report`] as JSON.
 const SCHEMA_VERSION: u32 = 1;
-
-/// MCUboot's slots begin on flash pages; no page is smaller. [nordic-facts A1]
-const SLOT_ALIGNMENT: u32 = 0x1000;
 
 #[derive(Serialize)]
 pub(super) struct Report {
@@ -40,6 +43,9 @@ pub(super) struct FileReport {
     file: String,
     sha256: Option<Digest>,
     bytes: Option<usize>,
+    /// The answer in one sentence.
+    is: String,
+    told_by: &'static str,
     #[serde(flatten)]
     content: Content,
 }
@@ -47,9 +53,15 @@ pub(super) struct FileReport {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub(super) enum Content {
-    Image(ImageReport),
-    PublicKey(KeyReport),
-    /// A private key, or no image and no key at all: the problems say which.
+    Image(Box<ImageReport>),
+    PublicKey(Box<KeyReport>),
+    KmuKeyFile(Told<KeyFile>),
+    KmuSlot(Told<Slot>),
+    DfuPackage(Box<Told<Package>>),
+    DfuInit(Told<Init>),
+    ReleaseManifest(Told<Release>),
+    Unknown(Told<Facts>),
+    /// A private key, or what could not be read: the problems say which.
     Refused {
         problems: Vec<Problem>,
     },
@@ -58,83 +70,61 @@ pub(super) enum Content {
 #[derive(Serialize)]
 pub(super) struct KeyReport {
     algorithm: &'static str,
+    form: String,
+    mcuboot_key_hash: String,
+    nsib_hashes: Vec<NsibHashReport>,
     spki_sha256: Digest,
     short: String,
     refused: Option<RefusedReport>,
+    #[serde(skip)]
+    is: String,
 }
 
 #[derive(Serialize)]
-struct RefusedReport {
-    name: String,
-    why: String,
+struct NsibHashReport {
+    hash: String,
+    rule: &'static str,
+    /// Offset of a halfword 0xFFFF, with which the bootloader starts nothing.
+    unusable_at: Option<usize>,
 }
 
-#[derive(Serialize)]
-pub(super) struct ImageReport {
-    digest: Digest,
-    length: usize,
-    entry: Option<String>,
-    segments: Vec<SegmentReport>,
-    vector_tables: Vec<VectorReport>,
-    mcuboot_images: Vec<McubootReport>,
-    mcuboot: SignsReport,
-    keys: Vec<FoundReport>,
-    looked_for: &'static str,
+#[derive(Clone, Serialize)]
+pub(super) struct RefusedReport {
+    pub(super) name: String,
+    pub(super) why: String,
 }
 
+/// What a format's own reader makes of a file.
 #[derive(Serialize)]
-struct SegmentReport {
-    at: String,
-    end: String,
-    length: usize,
+pub(super) struct Told<T> {
+    facts: T,
+    refused: Vec<RefusedReport>,
+    /// Why it would not do what it is for: reasons to stop.
+    problems: Vec<Problem>,
+    /// With the keys of the command line: names of the files of those that signed it. `null` if none was given, or if
+    /// nothing in it can be signed.
+    signed_by: Option<Vec<String>>,
+    #[serde(skip)]
+    is: String,
+    #[serde(skip)]
+    tree: Branch,
 }
 
+/// A slot without its value, which may be a secret.
 #[derive(Serialize)]
-struct VectorReport {
-    at: String,
-    stack: String,
-    reset: String,
+pub(super) struct Slot {
+    policy: Policy,
+    destination: String,
+    metadata: String,
 }
 
+/// What can be said of any bytes without showing one: they may be a secret.
 #[derive(Serialize)]
-struct McubootReport {
-    at: String,
-    version: String,
-    header_size: u16,
-    image_size: u32,
-    flags: String,
-    security_counter: Option<u32>,
-    hash_fits: bool,
-    signature: &'static str,
-    signed_with: Option<Digest>,
-    refused: Option<RefusedReport>,
-    tlvs: Vec<TlvReport>,
-}
-
-#[derive(Serialize)]
-struct TlvReport {
-    kind: String,
-    name: &'static str,
-    protected: bool,
-    length: usize,
-}
-
-#[derive(Serialize)]
-struct SignsReport {
-    likely: bool,
-    rests_on: String,
-    image_magic_at: Option<String>,
-    image_magic_as: Option<&'static str>,
-    trailer_magic_at: Option<String>,
-}
-
-#[derive(Serialize)]
-struct FoundReport {
-    at: String,
-    what: String,
-    spki_sha256: Option<Digest>,
-    private: bool,
-    refused: Option<RefusedReport>,
+pub(super) struct Facts {
+    text: bool,
+    lines: Option<usize>,
+    /// The one byte that it is made of, if there is only one.
+    all: Option<String>,
 }
 
 impl Report {
@@ -142,189 +132,328 @@ impl Report {
         Self { schema_version: SCHEMA_VERSION, files }
     }
 
-    /// What could not be understood, or is a private key.
+    /// What could not be understood, is a private key, or would not do what it is for.
     pub(super) fn problems(&self) -> Vec<Problem> {
-        let of = |file: &FileReport| match &file.content {
-            Content::Refused { problems } => problems.clone(),
-            Content::Image(_) | Content::PublicKey(_) => Vec::new(),
-        };
-        self.files.iter().flat_map(of).collect()
+        self.files.iter().flat_map(|file| file.content.problems()).collect()
+    }
+
+    /// Why what was signed is not what a key of `--key` signed.
+    pub(super) fn unauthentic(&self) -> Vec<Problem> {
+        self.files.iter().flat_map(FileReport::unauthentic).collect()
     }
 
     /// Keys that may not be used, one sentence each. Engineering mode lets all but private ones pass.
     pub(super) fn refused(&self, engineering: bool) -> Vec<String> {
-        self.files.iter().flat_map(|file| file.refused(engineering)).collect()
+        let of = |file: &FileReport| {
+            let refused = file.content.refused_in(engineering);
+            refused.into_iter().map(|what| format!("{}: {what}", file.file)).collect::<Vec<_>>()
+        };
+        self.files.iter().flat_map(of).collect()
     }
 }
 
 impl FileReport {
-    pub(super) fn new(file: &Read, content: Content) -> Self {
-        Self { file: file.name(), sha256: Some(file.digest), bytes: Some(file.bytes.len()), content }
+    pub(super) fn new(file: &Read, looked: Looked) -> Self {
+        let Looked { content, told_by } = looked;
+        let (sha256, bytes) = (Some(file.digest), Some(file.bytes.len()));
+        Self { file: file.name(), sha256, bytes, is: content.is(), told_by, content }
     }
 
     pub(super) fn unread(path: &Path, problem: Problem) -> Self {
-        let content = Content::Refused { problems: vec![problem] };
-        Self { file: path.display().to_string(), sha256: None, bytes: None, content }
+        let content = Content::refused(problem);
+        let file = path.display().to_string();
+        Self { file, sha256: None, bytes: None, is: content.is(), told_by: "nothing: it was not read", content }
     }
 
-    fn refused(&self, engineering: bool) -> Vec<String> {
-        match &self.content {
-            Content::Image(image) => {
-                let refused = |found: &&FoundReport| found.private || found.refused.is_some() && !engineering;
-                let inside = image.keys.iter().filter(refused).map(|found| (&found.what, &found.at));
-                let signed = image.mcuboot_images.iter().filter(|_| !engineering);
-                let signed = signed.filter_map(|image| Some((&image.refused.as_ref()?.why, &image.at)));
-                inside.chain(signed).map(|(what, at)| format!("{}: {what} at {at}", self.file)).collect()
-            }
-            Content::PublicKey(key) => {
-                let refused = key.refused.iter().filter(|_| !engineering);
-                refused.map(|refused| format!("{}: {}", self.file, refused.why)).collect()
+    fn unauthentic(&self) -> Vec<Problem> {
+        let problems = match &self.content {
+            Content::Image(image) => image.unauthentic(),
+            Content::DfuPackage(told) => told.unsigned(),
+            Content::DfuInit(told) => told.unsigned(),
+            Content::ReleaseManifest(told) => told.unsigned(),
+            Content::PublicKey(_) | Content::KmuKeyFile(_) | Content::KmuSlot(_) | Content::Unknown(_) => {
+                vec!["holds no image that a key could have signed".to_owned()]
             }
             Content::Refused { .. } => Vec::new(),
-        }
+        };
+        problems.into_iter().map(|what| Problem::new(&*self.file, what)).collect()
     }
 }
 
 impl Content {
-    pub(super) fn of_key(key: Result<PublicKey, Problem>, list: &RefuseList) -> Self {
-        match key {
-            Ok(key) => Self::PublicKey(KeyReport {
-                algorithm: "ecdsa-p256",
-                spki_sha256: key.spki_sha256(),
-                short: key.short(),
-                refused: list.refuses(&key).map(RefusedReport::new),
-            }),
-            Err(problem) => Self::Refused { problems: vec![problem] },
+    pub(super) fn refused_all(problems: Vec<Problem>) -> Self {
+        Self::Refused { problems }
+    }
+
+    pub(super) fn refused(problem: Problem) -> Self {
+        Self::refused_all(vec![problem])
+    }
+
+    /// In one sentence.
+    fn is(&self) -> String {
+        match self {
+            Self::Image(image) => image.is(),
+            Self::PublicKey(key) => key.is.clone(),
+            Self::KmuKeyFile(told) => told.is.clone(),
+            Self::KmuSlot(told) => told.is.clone(),
+            Self::DfuPackage(told) => told.is.clone(),
+            Self::DfuInit(told) => told.is.clone(),
+            Self::ReleaseManifest(told) => told.is.clone(),
+            Self::Unknown(told) => told.is.clone(),
+            Self::Refused { problems } if problems.iter().any(|problem| problem.exit == Exit::KeyRefused) => {
+                "a private key".to_owned()
+            }
+            Self::Refused { .. } => "not understood".to_owned(),
         }
     }
 
-    pub(super) fn of_image(map: Result<Map, Vec<Problem>>, list: &RefuseList) -> Self {
-        match map {
-            Ok(map) => Self::Image(ImageReport::new(&map, list)),
-            Err(problems) => Self::Refused { problems },
+    fn problems(&self) -> Vec<Problem> {
+        match self {
+            Self::Image(image) => image.problems(),
+            Self::PublicKey(_) => Vec::new(),
+            Self::KmuKeyFile(told) => told.problems.clone(),
+            Self::KmuSlot(told) => told.problems.clone(),
+            Self::DfuPackage(told) => told.problems.clone(),
+            Self::DfuInit(told) => told.problems.clone(),
+            Self::ReleaseManifest(told) => told.problems.clone(),
+            Self::Unknown(told) => told.problems.clone(),
+            Self::Refused { problems } => problems.clone(),
         }
+    }
+
+    fn refused_keys(&self) -> &[RefusedReport] {
+        match self {
+            Self::PublicKey(key) => key.refused.as_slice(),
+            Self::KmuKeyFile(told) => &told.refused,
+            Self::KmuSlot(told) => &told.refused,
+            Self::DfuPackage(told) => &told.refused,
+            Self::DfuInit(told) => &told.refused,
+            Self::ReleaseManifest(told) => &told.refused,
+            Self::Unknown(told) => &told.refused,
+            Self::Image(_) | Self::Refused { .. } => &[],
+        }
+    }
+
+    fn refused_in(&self, engineering: bool) -> Vec<String> {
+        if let Self::Image(image) = self {
+            return image.refused(engineering);
+        }
+        let refused = self.refused_keys().iter().filter(|_| !engineering);
+        refused.map(|refused| refused.why.clone()).collect()
     }
 }
 
 impl RefusedReport {
-    fn new(refused: &Refused) -> Self {
+    pub(super) fn new(refused: &Refused) -> Self {
         Self { name: refused.name.clone(), why: refused.to_string() }
     }
-}
 
-impl ImageReport {
-    fn new(map: &Map, list: &RefuseList) -> Self {
-        let images: Vec<mcuboot::Image> = slots(map).filter_map(|at| mcuboot::read(map, at).ok()).collect();
-        let segment = |segment: &crate::image::Segment| SegmentReport {
-            at: address(segment.at),
-            end: format!("0x{:08X}", segment.end()),
-            length: segment.bytes.len(),
-        };
-        let starts = map.segments().iter().map(|segment| segment.at).chain(images.iter().map(mcuboot::Image::program));
-        let tables = starts.filter_map(|at| vectors::read(map, at, &vectors::SRAM).ok());
-        Self {
-            digest: map.digest(),
-            length: map.len(),
-            entry: map.entry().map(address),
-            segments: map.segments().iter().map(segment).collect(),
-            vector_tables: tables.map(VectorReport::new).collect(),
-            mcuboot_images: images.iter().map(|image| McubootReport::new(image, list)).collect(),
-            mcuboot: SignsReport::new(map),
-            keys: scan::keys(map, list).iter().map(FoundReport::new).collect(),
-            looked_for: scan::FORMS,
-        }
+    pub(super) fn hit(place: &str, hit: &Hit<'_>) -> Self {
+        Self { name: hit.refused.name.clone(), why: format!("{hit} {place}") }
     }
 }
 
-/// Addresses where an image for MCUboot may begin: the first of each segment, and every page.
-fn slots(map: &Map) -> impl Iterator<Item = u32> {
-    let pages = map.segments().iter().flat_map(|segment| {
-        let next = u64::from(segment.at).next_multiple_of(u64::from(SLOT_ALIGNMENT));
-        let pages = (next..segment.end()).step_by(SLOT_ALIGNMENT as usize);
-        let first = (next != u64::from(segment.at)).then_some(segment.at);
-        first.into_iter().chain(pages.filter_map(|at| u32::try_from(at).ok()))
-    });
-    pages.filter(|at| mcuboot::begins(map, *at))
-}
-
-impl VectorReport {
-    fn new(vectors: vectors::Vectors) -> Self {
-        Self { at: address(vectors.at), stack: address(vectors.stack), reset: address(vectors.reset) }
-    }
-}
-
-impl McubootReport {
-    fn new(image: &mcuboot::Image, list: &RefuseList) -> Self {
-        let signed_with = image.signer();
-        let refused = signed_with.and_then(|signer| list.refuses_digest(&signer));
-        let tlv = |tlv: &mcuboot::Tlv| TlvReport {
-            kind: format!("0x{:04X}", tlv.kind),
-            name: tlv.name(),
-            protected: tlv.protected,
-            length: tlv.data.len(),
+impl KeyReport {
+    pub(super) fn new(given: &Given, form: &str, list: &RefuseList) -> Self {
+        let key = &given.key;
+        let around =
+            if given.container == Container::Certificate { "a certificate, not a bare key: around " } else { "" };
+        let hash = |(rule, hash): (crate::keys::NsibRule, crate::keys::NsibHash)| NsibHashReport {
+            hash: hash.to_string(),
+            rule: match rule {
+                crate::keys::NsibRule::Sha256 => "sha256",
+                crate::keys::NsibRule::Sha512 => "sha512",
+            },
+            unusable_at: hash.unusable(),
         };
         Self {
-            at: address(image.at),
-            version: image.header.version.to_string(),
-            header_size: image.header.header_size,
-            image_size: image.header.image_size,
-            flags: format!("0x{:08X}", image.header.flags),
-            security_counter: image.security_counter(),
-            hash_fits: image.is_intact(),
-            signature: signature(image),
-            signed_with,
-            refused: refused.map(RefusedReport::new),
-            tlvs: image.tlvs.iter().map(tlv).collect(),
+            algorithm: key.algorithm().code(),
+            form: form.to_owned(),
+            mcuboot_key_hash: hex(&key.key_hash(key.usual_hash())),
+            nsib_hashes: key.nsib_hashes().into_iter().map(hash).collect(),
+            spki_sha256: key.spki_sha256(),
+            short: key.spki_sha256().short(),
+            refused: list.refuses_key(key).map(RefusedReport::new),
+            is: format!("{around}a public key, {}", key.algorithm()),
         }
     }
 }
 
-/// A file that carries its own key proves that it is whole, not whom it is from.
-fn signature(image: &mcuboot::Image) -> &'static str {
-    let Some(carried) = image.public_key() else { return "not checked: the key is not in the file" };
-    match PublicKey::from_spki(carried).map(|key| image.verify(&key)) {
-        Ok(Ok(())) => "fits the key that the file carries; whose that is, a recipe says",
-        Ok(Err(_)) => "does not fit the key that the file carries",
-        Err(_) => "not checked: the key in the file is not P-256",
+impl<T> Told<T> {
+    fn new(is: impl Into<String>, facts: T, tree: Branch) -> Self {
+        Self { facts, refused: Vec::new(), problems: Vec::new(), signed_by: None, is: is.into(), tree }
+    }
+
+    fn unsigned(&self) -> Vec<String> {
+        let none = self.signed_by.as_ref().is_some_and(Vec::is_empty);
+        none.then(|| "was signed by none of the keys of --key".to_owned()).into_iter().collect()
     }
 }
 
-impl SignsReport {
-    fn new(map: &Map) -> Self {
-        let signs = Signs::of(map);
-        let carrier = |carrier: Carrier| match carrier {
-            Carrier::Literal => "literal",
-            Carrier::Instructions => "instructions",
+/// Names of the files of those keys that fit.
+fn signers(asked: &Asked, fits: impl Fn(&PublicKey) -> bool) -> Option<Vec<String>> {
+    let signed = |(name, key): &(String, AnyKey)| key.p256().filter(&fits).map(|_| name.clone());
+    (!asked.keys.is_empty()).then(|| asked.keys.iter().filter_map(signed).collect())
+}
+
+impl Told<Package> {
+    pub(super) fn package(package: Package, asked: &Asked) -> Self {
+        let all = |key: &PublicKey| package.firmwares.iter().all(|firmware| firmware.signed_by(key));
+        let signed_by = signers(asked, all);
+        let fits = asked.keys.iter().filter_map(|(_, key)| key.p256());
+        let mut fits: Vec<PublicKey> = fits.collect();
+        fits.sort_by_key(|key| !all(key));
+        let tree = package.explain(fits.first(), &asked.list);
+        let signers = package.firmwares.iter().filter_map(|firmware| {
+            let refused = firmware.init.signature.as_ref()?.refused(&firmware.init.command, &asked.list)?;
+            let why = format!("`{}` is signed by a {refused}", firmware.dat);
+            Some(RefusedReport { name: refused.name.clone(), why })
+        });
+        let mut refused: Vec<RefusedReport> = signers.collect();
+        let mut problems = Vec::new();
+        for firmware in &package.firmwares {
+            let named = |what| Problem::new(&*package.name, format!("`{}`: {what}", firmware.dat));
+            problems.extend(firmware.contradictions().into_iter().map(named));
+            inside(&package, firmware, &asked.list, &mut refused, &mut problems);
+        }
+        Self { refused, problems, signed_by, ..Self::new("a package for the nRF5 SDK's secure DFU", package, tree) }
+    }
+}
+
+/// Keys in a firmware of a package: refused ones, and private halves, which no mode allows.
+fn inside(
+    package: &Package,
+    firmware: &Firmware,
+    list: &RefuseList,
+    refused: &mut Vec<RefusedReport>,
+    problems: &mut Vec<Problem>,
+) {
+    let file = Read::from_memory(&*firmware.bin, firmware.contents.clone());
+    let Ok(map) = Map::from_raw(&file, 0) else { return };
+    for found in scan::keys(&map, list) {
+        let why = format!("{} at byte {} of `{}`", found.what(), found.at, firmware.bin);
+        match &found.refused {
+            _ if matches!(found.kind, scan::Kind::Private(_)) => {
+                problems.push(Problem::new(&*package.name, format!("holds {why}")).exit(Exit::KeyRefused));
+            }
+            Some(known) => refused.push(RefusedReport { name: known.name.clone(), why }),
+            None => {}
+        }
+    }
+}
+
+impl Told<Init> {
+    pub(super) fn init(file: &Read, init: Init, asked: &Asked) -> Self {
+        let signature = init.signature.as_ref();
+        let signed_by = signers(asked, |key| signature.is_some_and(|signature| signature.is_by(key, &init.command)));
+        let refused = signature.and_then(|signature| signature.refused(&init.command, &asked.list));
+        let refused: Vec<RefusedReport> = refused.map(RefusedReport::new).into_iter().collect();
+        let told = match (signature, &signed_by) {
+            (None, _) => "none: only a bootloader without signature check takes it".to_owned(),
+            (Some(_), None) => "ECDSA P-256; not verified: no key given".to_owned(),
+            (Some(_), Some(names)) if names.is_empty() => "ECDSA P-256, by none of the keys given".to_owned(),
+            (Some(_), Some(names)) => format!("ECDSA P-256, by {}", names.join(", ")),
         };
+        let version = init.fw_version.map_or_else(|| "not said".to_owned(), |version| version.to_string());
+        let tree = Branch::new("init packet", init.kind.words())
+            .with(Branch::new("version", version))
+            .with(Branch::new("size", format!("{} bytes", init.size())))
+            .with(Branch::new("sha256", init.sha256.to_string()))
+            .with(Branch::new("signature", told));
+        let problems = init.contradictions().into_iter().map(|what| Problem::new(file.name(), what)).collect();
+        let is = "the init packet of an update by the nRF5 SDK's secure DFU, without the firmware";
+        Self { refused, problems, signed_by, ..Self::new(is, init, tree) }
+    }
+}
+
+impl Told<KeyFile> {
+    pub(super) fn key_file(file: &Read, read: KeyFile, list: &RefuseList) -> Self {
+        let refused = read.refused(list).into_iter();
+        let refused = refused.map(|(slot, hit)| RefusedReport::hit(&format!("in slot {slot}"), &hit)).collect();
+        let problems = read.wrong().into_iter().map(|what| Problem::new(file.name(), what)).collect();
+        let tree = read.explain(list);
+        Self { refused, problems, ..Self::new("a key file for the KMU of an nRF54L", read, tree) }
+    }
+}
+
+impl Told<Slot> {
+    pub(super) fn slot(file: &Read, source: &Source, list: &RefuseList) -> Self {
+        let (destination, metadata) = (format!("0x{:08X}", source.destination), format!("0x{:08X}", source.metadata));
+        let kept = match Metadata::decode(source.metadata) {
+            Some(_) => format!("{metadata}: the first slot of a key"),
+            None => format!("{metadata}: a later slot of the same key"),
+        };
+        let slot = Slot { policy: source.policy, destination, metadata };
+        let tree = Branch::new("KMU slot", format!("{} bytes as KMU.SRC takes them", Source::LENGTH))
+            .with(Branch::new("value", "16 bytes of a key; whether of a public one, they do not say"))
+            .with(Branch::new("policy", format!("{:?}", source.policy).to_lowercase()))
+            .with(Branch::new("pushed to", &slot.destination))
+            .with(Branch::new("metadata", kept));
+        let found = list.search(&file.bytes);
+        Self { refused: sighted(&found), ..Self::new("one slot for the KMU of an nRF54L", slot, tree) }
+    }
+}
+
+impl Told<Release> {
+    /// Opens it with the keys of the command line.
+    pub(super) fn manifest(file: &Read, asked: &Asked) -> Result<Self, Problem> {
+        let envelope = manifest::read(file)?;
+        let signed = envelope.vouched(&asked.keys, 1).ok();
+        let release = signed.map_or_else(|| envelope.unverified(), Ok)?;
+        let refused = release.keys.iter().filter_map(|key| {
+            let refused = asked.list.refuses_digest(&key.spki_sha256)?;
+            Some(RefusedReport {
+                name: refused.name.clone(),
+                why: format!("allows a {refused}, under the name {}", key.name),
+            })
+        });
+        let refused = refused.collect();
+        let signed_by = (!asked.keys.is_empty()).then(|| release.signed_by.clone());
+        let tree = release.explain();
+        Ok(Self { refused, signed_by, ..Self::new("a release manifest", release, tree) })
+    }
+}
+
+impl Told<Facts> {
+    pub(super) fn unknown(facts: Facts, found: &[Sighting<'_>], problem: Problem) -> Self {
+        let is =
+            if found.is_empty() { "nothing that is known here" } else { "nothing known, with a refused key inside" };
+        let lines = facts.lines.map_or_else(|| "no text".to_owned(), |lines| format!("text of {lines} lines"));
+        let mut tree = Branch::new("holds", lines);
+        if let Some(all) = &facts.all {
+            tree = tree.with(Branch::new("all bytes are", all));
+        }
+        Self { refused: sighted(found), problems: vec![problem], ..Self::new(is, facts, tree) }
+    }
+}
+
+fn sighted(found: &[Sighting<'_>]) -> Vec<RefusedReport> {
+    let named = |found: &Sighting<'_>| {
+        let why = format!("{} ({}) at byte {}", found.refused, found.form, found.at);
+        RefusedReport { name: found.refused.name.clone(), why }
+    };
+    found.iter().map(named).collect()
+}
+
+impl Facts {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
+        let one = bytes.first().filter(|first| bytes.iter().all(|byte| byte == *first));
         Self {
-            likely: signs.suffice(),
-            rests_on: signs.to_string(),
-            image_magic_at: signs.image_magic.map(|(at, _)| address(at)),
-            image_magic_as: signs.image_magic.map(|(_, how)| carrier(how)),
-            trailer_magic_at: signs.trailer_magic.map(address),
+            text: text.is_some(),
+            lines: text.map(|text| text.lines().count()),
+            all: one.map(|byte| format!("0x{byte:02X}")),
         }
     }
 }
 
-impl FoundReport {
-    fn new(found: &scan::Found) -> Self {
-        let key = if let Kind::P256(key) = &found.kind { Some(key.spki_sha256()) } else { None };
-        Self {
-            at: address(found.at),
-            what: found.what(),
-            spki_sha256: key.or_else(|| found.refused.as_ref().map(|refused| refused.spki_sha256)),
-            private: matches!(found.kind, Kind::Private(_)),
-            refused: found.refused.as_ref().map(RefusedReport::new),
-        }
-    }
-}
-
-fn address(at: u32) -> String {
-    format!("0x{at:08X}")
-}
-
-fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
+pub(super) fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
     writeln!(f, "  {name:<14} {value}")
+}
+
+/// A tree, indented under its file.
+pub(super) fn limbs(f: &mut fmt::Formatter<'_>, tree: &Branch) -> fmt::Result {
+    tree.to_string().lines().try_for_each(|line| writeln!(f, "  {line}"))
 }
 
 impl Display for Report {
@@ -336,63 +465,42 @@ impl Display for Report {
 impl Display for FileReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.file)?;
+        row(f, "is", format!("{} (by {})", self.is, self.told_by))?;
         if let Some((digest, bytes)) = self.sha256.zip(self.bytes) {
             row(f, "file", format!("{bytes} bytes, SHA-256 {digest}"))?;
         }
         match &self.content {
-            Content::Image(image) => image.fmt(f),
-            Content::PublicKey(key) => key.fmt(f),
-            Content::Refused { problems } => problems.iter().try_for_each(|problem| row(f, "problem", &problem.what)),
+            Content::Image(image) => image.fmt(f)?,
+            Content::PublicKey(key) => key.fmt(f)?,
+            Content::KmuKeyFile(told) => limbs(f, &told.tree)?,
+            Content::KmuSlot(told) => limbs(f, &told.tree)?,
+            Content::DfuPackage(told) => limbs(f, &told.tree)?,
+            Content::DfuInit(told) => limbs(f, &told.tree)?,
+            Content::ReleaseManifest(told) => limbs(f, &told.tree)?,
+            Content::Unknown(told) => limbs(f, &told.tree)?,
+            Content::Refused { .. } => {}
         }
+        if !matches!(self.content, Content::PublicKey(_)) {
+            self.content.refused_keys().iter().try_for_each(|refused| row(f, "refused", &refused.why))?;
+        }
+        self.content.problems().iter().try_for_each(|problem| row(f, "problem", &problem.what))
     }
 }
 
 impl Display for KeyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        row(f, "public key", format!("P-256, short form {}", self.short))?;
+        row(f, "public key", format!("{}, short form {}; {}", self.algorithm, self.short, self.form))?;
         row(f, "fingerprint", format!("spki_sha256 = \"{}\"", self.spki_sha256))?;
+        row(f, "KEYHASH", format!("{} in images for MCUboot", self.mcuboot_key_hash))?;
+        for known in &self.nsib_hashes {
+            row(f, "NSIB hash", format!("{} ({})", known.hash, known.rule))?;
+            if let Some(at) = known.unusable_at {
+                row(f, "", format!("! holds 0xFFFF at offset {at}: NSIB starts nothing with this key"))?;
+            }
+        }
         match &self.refused {
             Some(refused) => row(f, "refused", &refused.why),
             None => row(f, "published", "no, as far as the lists in this program go"),
         }
-    }
-}
-
-impl Display for ImageReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        row(f, "image", format!("{} bytes, digest of the memory {}", self.length, self.digest))?;
-        for segment in &self.segments {
-            row(f, "segment", format!("{}..{} {} bytes", segment.at, segment.end, segment.length))?;
-        }
-        for table in &self.vector_tables {
-            row(f, "vector table", format!("{}: stack {}, reset {}", table.at, table.stack, table.reset))?;
-        }
-        self.mcuboot_images.iter().try_for_each(|image| image.fmt(f))?;
-        let likely = if self.mcuboot.likely { "likely a bootloader or an updater" } else { "no sign of it" };
-        row(f, "MCUboot", format!("{likely}: {}", self.mcuboot.rests_on))?;
-        for key in &self.keys {
-            row(f, "key", format!("{}: {}", key.at, key.what))?;
-        }
-        if self.keys.is_empty() {
-            row(f, "keys", format!("none found; looked for {}", self.looked_for))?;
-        }
-        Ok(())
-    }
-}
-
-impl Display for McubootReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counter = self.security_counter.map_or_else(|| "none".to_owned(), |counter| counter.to_string());
-        row(f, "signed image", format!("{}: version {}, security counter {counter}", self.at, self.version))?;
-        let hash = if self.hash_fits { "fits" } else { "does not fit, or is of another kind" };
-        row(f, "", format!("SHA-256 {hash}; signature {}", self.signature))?;
-        if let Some(refused) = &self.refused {
-            row(f, "refused", format!("signed with a {}", refused.why))?;
-        }
-        for tlv in &self.tlvs {
-            let protected = if tlv.protected { ", protected" } else { "" };
-            row(f, "", format!("{} {} ({} bytes{protected})", tlv.kind, tlv.name, tlv.length))?;
-        }
-        Ok(())
     }
 }

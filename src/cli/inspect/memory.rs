@@ -1,0 +1,687 @@
+//! What `inspect` tells of memory: images, programs, bootloaders, and what is provisioned beside them.
+
+use std::fmt::{self, Display};
+
+use serde::Serialize;
+
+use super::{
+    look::Asked,
+    report::{RefusedReport, limbs, row},
+};
+use crate::{
+    fault::Problem,
+    ident::{Digest, hex},
+    image::{
+        Map,
+        bootconf::{self, BootConf, Chip},
+        bootloader::{self, Family, Survey},
+        dfu::{
+            Validation, patch,
+            settings::{self, Backup, Settings},
+        },
+        mcuboot::{self, Carrier, Dependency, Signs, Tlv, Trailer, Verdict, encryption::Encryption},
+        nsib::{self, Counter, Generation, Head, LifeCycle, Provision, Storage},
+        scan::{self, Kind},
+        tree::Branch,
+        vectors,
+    },
+    keys::{AnyKey, refuse::RefuseList},
+};
+
+#[derive(Serialize)]
+pub(super) struct ImageReport {
+    digest: Digest,
+    length: usize,
+    entry: Option<String>,
+    segments: Vec<SegmentReport>,
+    vector_tables: Vec<VectorReport>,
+    mcuboot_images: Vec<McubootReport>,
+    /// What begins like an image for MCUboot and is none, and why.
+    broken_images: Vec<Problem>,
+    mcuboot: SignsReport,
+    bootloader: Survey,
+    keys: Vec<FoundReport>,
+    looked_for: &'static str,
+    container: Container,
+    /// Provision data for NSIB or for MCUboot's counters.
+    provision: Vec<ProvisionReport>,
+    /// What stands where provision data must, and is none; a settings page that cannot be; a word that protects nothing.
+    broken: Vec<Problem>,
+    boot_conf: Option<BootConfReport>,
+    dfu_settings: Option<DfuSettingsReport>,
+    /// P-256 keys without a head, as the nRF5 SDK's bootloader holds its own: looked for only where there is a sign of it.
+    bare_keys: Vec<BareReport>,
+}
+
+/// In what memory travelled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Container {
+    IntelHex,
+    Elf,
+    Raw,
+}
+
+#[derive(Serialize)]
+struct ProvisionReport {
+    at: String,
+    /// Where the bootloader's storage begins, if the address of the data tells.
+    base: Option<String>,
+    counter_slot_bytes: u32,
+    /// Whether it is for MCUboot without NSIB: then there are no slots and keys.
+    mcuboot_only: bool,
+    s0: Option<String>,
+    s1: Option<String>,
+    keys: Vec<ProvisionedKey>,
+    counters: Vec<Counter>,
+    reference: Option<String>,
+    /// Generations of the format.
+    may_be: Vec<Generation>,
+    rests_on: Vec<String>,
+    /// Once per generation that it may be of.
+    storage: Vec<StorageReport>,
+    #[serde(skip)]
+    tree: Branch,
+}
+
+#[derive(Serialize)]
+struct ProvisionedKey {
+    hash: String,
+    token: String,
+    /// Offset of a halfword 0xFFFF, with which the bootloader starts nothing.
+    unusable_at: Option<usize>,
+    refused: Option<RefusedReport>,
+}
+
+/// What the bootloader of one generation makes of the data.
+#[derive(Serialize)]
+struct StorageReport {
+    generation: &'static str,
+    keys: u32,
+    /// Why it would start nothing with these keys.
+    keys_refused: Option<String>,
+    life_cycle: Option<LifeCycle>,
+}
+
+#[derive(Serialize)]
+struct DfuSettingsReport {
+    at: String,
+    layout: u32,
+    app_version: u32,
+    bl_version: u32,
+    app_size: u32,
+    app_crc32: String,
+    bank_code: u32,
+    sd_size: u32,
+    app_validation: Option<Validation>,
+    sd_validation: Option<Validation>,
+    backup: Backup,
+    /// Why a bootloader would not start the application by it.
+    contradictions: Vec<String>,
+    #[serde(skip)]
+    tree: Branch,
+}
+
+#[derive(Serialize)]
+struct BootConfReport {
+    word: String,
+    /// One for each kind of chip, which the file does not name.
+    chips: Vec<ChipReport>,
+    #[serde(skip)]
+    tree: Branch,
+}
+
+#[derive(Serialize)]
+struct ChipReport {
+    chip: Chip,
+    kib: u32,
+    wrong: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct BareReport {
+    at: String,
+    form: &'static str,
+    spki_sha256: Digest,
+    refused: Option<RefusedReport>,
+}
+
+#[derive(Serialize)]
+struct SegmentReport {
+    at: String,
+    end: String,
+    length: usize,
+}
+
+#[derive(Serialize)]
+struct VectorReport {
+    at: String,
+    stack: String,
+    reset: String,
+}
+
+#[derive(Serialize)]
+struct McubootReport {
+    at: String,
+    version: String,
+    header_size: u16,
+    image_size: u32,
+    flags: String,
+    flags_named: Vec<String>,
+    load_address: String,
+    security_counter: Option<u32>,
+    counter_too_large: Option<String>,
+    #[serde(skip)]
+    counter_problem: Option<Problem>,
+    hash_fits: bool,
+    signature: &'static str,
+    signed_with: Option<Digest>,
+    key_hash: Option<String>,
+    refused: Option<RefusedReport>,
+    dependencies: Vec<Dependency>,
+    encryption: Option<Encryption>,
+    trailer: Option<Trailer>,
+    /// With the key of `--key`, or without one.
+    verdict: Verdict,
+    /// The file of the key that signed it, of those that were given.
+    verified_by: Option<String>,
+    tlvs: Vec<Tlv>,
+}
+
+#[derive(Serialize)]
+struct SignsReport {
+    likely: bool,
+    rests_on: String,
+    image_magic_at: Option<String>,
+    image_magic_as: Option<&'static str>,
+    trailer_magic_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct FoundReport {
+    at: String,
+    what: String,
+    spki_sha256: Option<Digest>,
+    private: bool,
+    refused: Option<RefusedReport>,
+}
+
+impl ImageReport {
+    pub(super) fn new(map: &Map, container: Container, asked: &Asked) -> Self {
+        let (images, broken_images) = images(map);
+        let starts = map.segments().iter().map(|segment| segment.at).chain(images.iter().map(mcuboot::Image::program));
+        let tables = starts.filter_map(|at| vectors::read(map, at, &vectors::SRAM).ok());
+        let bootloader = bootloader::survey(map, &asked.list);
+        let (provision, mut broken) = provision(map, &asked.list);
+        let boot_conf = BootConf::read(map).map(BootConfReport::new);
+        broken.extend(boot_conf_problem(map, boot_conf.as_ref()));
+        Self {
+            digest: map.digest(),
+            length: map.len(),
+            entry: map.entry().map(address),
+            segments: map.segments().iter().map(SegmentReport::new).collect(),
+            vector_tables: tables.map(VectorReport::new).collect(),
+            mcuboot_images: images.iter().map(|image| McubootReport::new(image, map, asked)).collect(),
+            broken_images,
+            mcuboot: SignsReport::new(map),
+            bare_keys: bare_keys(map, &bootloader, &asked.list),
+            bootloader,
+            keys: scan::keys(map, &asked.list).iter().map(FoundReport::new).collect(),
+            looked_for: scan::FORMS,
+            container,
+            provision,
+            broken,
+            boot_conf: boot_conf.ok(),
+            dfu_settings: settings::find(map).as_ref().map(DfuSettingsReport::new),
+        }
+    }
+
+    /// In one sentence.
+    pub(super) fn is(&self) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        for found in self.bootloader.families.iter().filter(|found| found.certain) {
+            parts.push(format!("{} by more than one sign", found.family));
+        }
+        parts
+            .extend(self.mcuboot_images.iter().map(|image| format!("an image for MCUboot, version {}", image.version)));
+        parts.extend(self.provision.iter().map(|_| "provision data".to_owned()));
+        parts.extend(self.boot_conf.iter().map(|_| "the word BOOTCONF of an nRF54L".to_owned()));
+        parts.extend(self.dfu_settings.iter().map(|_| "a settings page of the nRF5 SDK's bootloader".to_owned()));
+        parts.extend(self.bootloader.firmware.iter().map(|_| "firmware for NSIB".to_owned()));
+        if parts.is_empty() {
+            let broken = self.broken_images.len() + self.broken.len() > 0;
+            let plain =
+                if self.vector_tables.is_empty() { "memory in which nothing is recognised" } else { "a program" };
+            parts.push(if broken { "memory with something broken in it" } else { plain }.to_owned());
+        }
+        format!("{}: {}", self.container, parts.join(", "))
+    }
+
+    /// Whether what was recognised is no program, so that signs and keys of one need no line.
+    fn is_data_alone(&self) -> bool {
+        let data = !self.provision.is_empty() || self.boot_conf.is_some() || self.dfu_settings.is_some();
+        let program = !self.mcuboot_images.is_empty() || !self.vector_tables.is_empty();
+        data && !program && self.keys.is_empty() && self.bootloader.families.iter().all(|found| !found.certain)
+    }
+
+    /// What could not be understood, or would not do what it is for.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let too_large = self.mcuboot_images.iter().filter_map(|image| image.counter_problem.clone());
+        self.broken_images.iter().chain(&self.broken).cloned().chain(too_large).collect()
+    }
+
+    /// Why the images are not shown to be of a key of the command line.
+    pub(super) fn unauthentic(&self) -> Vec<String> {
+        if self.mcuboot_images.is_empty() && self.broken_images.is_empty() {
+            return vec!["holds no image that a key could have signed".to_owned()];
+        }
+        let wrong = self.mcuboot_images.iter().filter(|image| !image.verdict.authentic);
+        let about = |image: &McubootReport| {
+            let mine =
+                image.verdict.objections.iter().filter(|objection| objection.about == mcuboot::About::Authenticity);
+            let why: Vec<&str> = mine.map(|objection| &*objection.why).collect();
+            format!("the image at {} is not shown to be genuine: {}", image.at, why.join("; "))
+        };
+        wrong.map(about).collect()
+    }
+
+    /// Keys that may not be used.
+    pub(super) fn refused(&self, engineering: bool) -> Vec<String> {
+        let refused = |found: &&FoundReport| found.private || found.refused.is_some() && !engineering;
+        let mut all: Vec<String> =
+            self.keys.iter().filter(refused).map(|found| format!("{} at {}", found.what, found.at)).collect();
+        if engineering {
+            return all;
+        }
+        for image in &self.mcuboot_images {
+            all.extend(image.refused.iter().map(|refused| format!("{} at {}", refused.why, image.at)));
+        }
+        all.extend(self.provision.iter().flat_map(ProvisionReport::refused));
+        for key in &self.bare_keys {
+            all.extend(key.refused.iter().map(|refused| format!("{} at {}", refused.why, key.at)));
+        }
+        all
+    }
+}
+
+/// Every image in the file, and what begins one like an image and is none.
+fn images(map: &Map) -> (Vec<mcuboot::Image>, Vec<Problem>) {
+    let (mut images, mut broken) = (Vec::new(), Vec::new());
+    for (at, found) in mcuboot::all(map) {
+        match found {
+            Ok(image) => images.push(image),
+            // Inside a program the magic is a constant like any other.
+            Err(problem) if map.segments().iter().any(|segment| segment.at == at) => broken.push(problem),
+            Err(_) => {}
+        }
+    }
+    (images, broken)
+}
+
+/// Provision data at its fixed places, or if the file holds nothing else.
+fn provision(map: &Map, list: &RefuseList) -> (Vec<ProvisionReport>, Vec<Problem>) {
+    let mut found = Provision::find(map);
+    let alone = map.segments().len() == 1 && map.len() <= nsib::MAX_AREA as usize;
+    if found.is_empty() && alone {
+        found.extend(Provision::read(map).ok().map(Ok));
+    }
+    let (mut reports, mut broken) = (Vec::new(), Vec::new());
+    for found in found {
+        match found {
+            Ok(provision) => {
+                broken.extend(unusable_keys(map, &provision));
+                reports.push(ProvisionReport::new(&provision, list));
+            }
+            Err(problem) => broken.push(problem),
+        }
+    }
+    (reports, broken)
+}
+
+/// A file that stands where the word does, and would protect nothing on any chip.
+fn boot_conf_problem(map: &Map, found: Result<&BootConfReport, &Problem>) -> Option<Problem> {
+    match found {
+        Err(problem) => (map.first() == bootconf::AT).then(|| problem.clone()),
+        Ok(found) if found.chips.iter().all(|chip| !chip.wrong.is_empty()) => {
+            let why = found.chips.first().map(|chip| chip.wrong.join("; ")).unwrap_or_default();
+            Some(map.problem_at(bootconf::AT, format!("BOOTCONF {}: {why}", found.word)))
+        }
+        Ok(_) => None,
+    }
+}
+
+/// As costly as it is sure, so only where there is a sign that such a key is in the file.
+fn bare_keys(map: &Map, survey: &Survey, list: &RefuseList) -> Vec<BareReport> {
+    let sdk = survey.families.iter().any(|found| found.family == Family::Nrf5Sdk && found.certain);
+    if !sdk {
+        return Vec::new();
+    }
+    let report = |bare: patch::Bare| BareReport {
+        at: address(bare.at),
+        form: patch::Form::WORDS.iter().find(|(_, form)| *form == bare.form).map_or("raw", |(word, _)| word),
+        spki_sha256: bare.key.spki_sha256(),
+        refused: list.refuses(&bare.key).map(RefusedReport::new),
+    };
+    patch::bare_keys(map).into_iter().map(report).collect()
+}
+
+impl ProvisionReport {
+    fn new(provision: &Provision, list: &RefuseList) -> Self {
+        let (slots, mcuboot_only) = match &provision.content.head {
+            Head::Nsib { s0, s1, .. } => (Some((*s0, *s1)), false),
+            Head::McubootOnly => (None, true),
+        };
+        let key = |known: &nsib::Key| ProvisionedKey {
+            hash: known.hash.to_string(),
+            token: address(known.token),
+            unusable_at: known.hash.unusable(),
+            refused: list.refuses_nsib(known.hash).map(|hit| RefusedReport::hit("in provision data", &hit)),
+        };
+        let generations = provision.told.may_be.iter();
+        Self {
+            at: address(provision.at),
+            base: provision.base.map(address),
+            counter_slot_bytes: provision.width.bytes(),
+            mcuboot_only,
+            s0: slots.map(|(s0, _)| address(s0)),
+            s1: slots.map(|(_, s1)| address(s1)),
+            keys: provision.content.keys().iter().map(key).collect(),
+            counters: provision.content.counters.clone(),
+            reference: provision.content.reference.clone(),
+            storage: generations.filter_map(|generation| StorageReport::new(provision, *generation)).collect(),
+            may_be: provision.told.may_be.clone(),
+            rests_on: provision.told.rests_on.clone(),
+            tree: provision.explain(list),
+        }
+    }
+
+    fn refused(&self) -> Vec<String> {
+        let keys = self.keys.iter().enumerate();
+        let told = keys.filter_map(|(index, key)| Some((index, key.refused.as_ref()?)));
+        told.map(|(index, refused)| format!("{}, as key {index} at {}", refused.why, self.at)).collect()
+    }
+}
+
+/// Keys with which the bootloader starts nothing.
+fn unusable_keys(map: &Map, provision: &Provision) -> Vec<Problem> {
+    let keys = provision.content.keys().iter().enumerate();
+    let problem = |(key, offset): (usize, usize)| {
+        // Two slot addresses and the count stand before the keys, a token before each hash.
+        let behind = u32::try_from(12 + 20 * key + 4 + offset).unwrap_or_default();
+        let at = provision.at.saturating_add(behind);
+        let what = format!("key {key} of the provision data holds 0xFFFF at offset {offset} of its hash");
+        map.problem_at(at, format!("{what}: NSIB starts nothing (at {})", address(at)))
+    };
+    keys.filter_map(|(index, key)| Some((index, key.hash.unusable()?))).map(problem).collect()
+}
+
+impl DfuSettingsReport {
+    fn new(found: &Settings) -> Self {
+        Self {
+            at: address(found.at),
+            layout: found.version.number(),
+            app_version: found.app_version,
+            bl_version: found.bl_version,
+            app_size: found.app_size,
+            app_crc32: format!("{:08x}", found.app_crc),
+            bank_code: found.bank_code,
+            sd_size: found.sd_size,
+            app_validation: found.app_validation,
+            sd_validation: found.sd_validation,
+            backup: found.backup,
+            contradictions: found.contradictions(None),
+            tree: found.explain(None),
+        }
+    }
+}
+
+impl StorageReport {
+    fn new(provision: &Provision, generation: Generation) -> Option<Self> {
+        let storage = Storage::planned(provision, generation, nsib::MAX_AREA).ok()?;
+        Some(Self {
+            generation: generation.name(),
+            keys: storage.key_count(),
+            keys_refused: storage.verify_keys().err().map(|no| format!("{no:?}")),
+            life_cycle: storage.life_cycle().ok(),
+        })
+    }
+}
+
+impl BootConfReport {
+    fn new(found: BootConf) -> Self {
+        let all = [Chip::L05L10L15, Chip::Lm20Lv10, Chip::Ls05b];
+        let chip = |chip: Chip| ChipReport { chip, kib: found.kib(chip), wrong: found.wrong(chip, 0) };
+        let told = |tree: Branch, chip: Chip| match &found.wrong(chip, 0)[..] {
+            [] => tree.with(Branch::new("fits", chip_name(chip))),
+            wrong => tree.with(Branch::new("does not fit", chip_name(chip)).warn(wrong.join("; "))),
+        };
+        let tree = all.into_iter().fold(found.explain(Chip::L05L10L15), told);
+        Self { word: format!("0x{:08X}", found.word), chips: all.map(chip).into(), tree }
+    }
+}
+
+const fn chip_name(chip: Chip) -> &'static str {
+    match chip {
+        Chip::L05L10L15 => "an nRF54L05, L10 or L15",
+        Chip::Lm20Lv10 => "an nRF54LM20 or LV10",
+        Chip::Ls05b => "an nRF54LS05B",
+    }
+}
+
+impl Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::IntelHex => "Intel HEX",
+            Self::Elf => "ELF",
+            Self::Raw => "raw bytes",
+        })
+    }
+}
+
+impl SegmentReport {
+    fn new(segment: &crate::image::Segment) -> Self {
+        Self { at: address(segment.at), end: format!("0x{:08X}", segment.end()), length: segment.bytes.len() }
+    }
+}
+
+impl VectorReport {
+    fn new(vectors: vectors::Vectors) -> Self {
+        Self { at: address(vectors.at), stack: address(vectors.stack), reset: address(vectors.reset) }
+    }
+}
+
+impl McubootReport {
+    fn new(image: &mcuboot::Image, map: &Map, asked: &Asked) -> Self {
+        let signed_with = image.signer();
+        let refused = image.refused_by(&asked.list);
+        let key = judge_of(image, &asked.keys);
+        let verdict = image.judge(key.map(|(_, key)| key));
+        Self {
+            at: address(image.at),
+            version: image.header.version.to_string(),
+            header_size: image.header.header_size,
+            image_size: image.header.image_size,
+            flags: format!("0x{:08X}", image.header.flags),
+            flags_named: image.header.flag_names(),
+            load_address: address(image.header.load_address),
+            security_counter: image.security_counter(),
+            counter_too_large: image.counter_too_large(),
+            counter_problem: image
+                .counter_too_large()
+                .map(|why| map.problem_at(image.at, format!("{why} (image at {})", address(image.at)))),
+            hash_fits: image.is_intact(),
+            signature: signature(image, key.is_some(), &verdict),
+            signed_with,
+            key_hash: image.key_hash_bytes().map(hex),
+            refused: refused.map(RefusedReport::new),
+            dependencies: image.dependencies(),
+            encryption: image.encryption(),
+            trailer: image.trailer,
+            verified_by: key.filter(|_| verdict.authentic).map(|(name, _)| name.clone()),
+            verdict,
+            tlvs: image.tlvs.clone(),
+        }
+    }
+}
+
+/// The key that signed it, or else the first: its verdict says why it is none.
+fn judge_of<'k>(image: &mcuboot::Image, keys: &'k [(String, AnyKey)]) -> Option<&'k (String, AnyKey)> {
+    keys.iter().find(|(_, key)| image.judge(Some(key)).authentic).or_else(|| keys.first())
+}
+
+/// A file that carries its own key proves that it is whole, not whom it is from.
+fn signature(image: &mcuboot::Image, given: bool, verdict: &Verdict) -> &'static str {
+    if given {
+        return if verdict.authentic {
+            "fits the key that was given"
+        } else {
+            "is not shown to be of the key that was given"
+        };
+    }
+    let Some(carried) = image.public_key() else { return "not verified: no key given, and none is in the file" };
+    match AnyKey::from_der(carried).map(|(key, _)| image.judge(Some(&key)).authentic) {
+        Ok(true) => "fits the key that the file carries; whose that is, a recipe says",
+        Ok(false) => "does not fit the key that the file carries",
+        Err(_) => "not verified: the key in the file is of no kind known here",
+    }
+}
+
+impl SignsReport {
+    fn new(map: &Map) -> Self {
+        let signs = Signs::of(map);
+        let carrier = |carrier: Carrier| match carrier {
+            Carrier::Literal => "literal",
+            Carrier::Instructions => "instructions",
+        };
+        Self {
+            likely: signs.suffice(),
+            rests_on: signs.to_string(),
+            image_magic_at: signs.image_magic.map(|(at, _)| address(at)),
+            image_magic_as: signs.image_magic.map(|(_, how)| carrier(how)),
+            trailer_magic_at: signs.trailer_magic.map(address),
+        }
+    }
+}
+
+impl FoundReport {
+    fn new(found: &scan::Found) -> Self {
+        let key = if let Kind::P256(key) = &found.kind { Some(key.spki_sha256()) } else { None };
+        Self {
+            at: address(found.at),
+            what: found.what(),
+            spki_sha256: key.or_else(|| found.refused.as_ref().map(|refused| refused.spki_sha256)),
+            private: matches!(found.kind, Kind::Private(_)),
+            refused: found.refused.as_ref().map(RefusedReport::new),
+        }
+    }
+}
+
+fn address(at: u32) -> String {
+    format!("0x{at:08X}")
+}
+
+impl Display for ImageReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        row(f, "image", format!("{} bytes, digest of the memory {}", self.length, self.digest))?;
+        for segment in &self.segments {
+            row(f, "segment", format!("{}..{} {} bytes", segment.at, segment.end, segment.length))?;
+        }
+        for table in &self.vector_tables {
+            row(f, "vector table", format!("{}: stack {}, reset {}", table.at, table.stack, table.reset))?;
+        }
+        self.mcuboot_images.iter().try_for_each(|image| image.fmt(f))?;
+        self.provision.iter().try_for_each(|provision| provision.fmt(f))?;
+        self.boot_conf.iter().try_for_each(|conf| conf.fmt(f))?;
+        self.dfu_settings.iter().try_for_each(|settings| limbs(f, &settings.tree))?;
+        if self.is_data_alone() {
+            return Ok(());
+        }
+        let likely = if self.mcuboot.likely { "likely a bootloader or an updater" } else { "no sign of it" };
+        row(f, "MCUboot", format!("{likely}: {}", self.mcuboot.rests_on))?;
+        for found in &self.bootloader.families {
+            let signs: Vec<String> =
+                found.signs.iter().map(|sign| format!("{} at {}", sign.name, address(sign.at))).collect();
+            let certain = if found.certain { "it is" } else { "perhaps, by one sign alone," };
+            row(f, "bootloader", format!("{certain} {}: {}", found.family, signs.join(", ")))?;
+        }
+        for info in &self.bootloader.firmware {
+            let state = if info.valid { "valid" } else { "given up" };
+            row(
+                f,
+                "for NSIB",
+                format!("version {} at {}, {} bytes, {state}", info.version, address(info.address), info.size),
+            )?;
+        }
+        if self.bootloader.families.iter().any(|found| found.certain) {
+            row(f, "trust", &self.bootloader.trust.rests_on)?;
+        }
+        for key in &self.keys {
+            let known = if key.refused.is_none() && !key.private { "; on no list of published keys here" } else { "" };
+            row(f, "key", format!("{}: {}{known}", key.at, key.what))?;
+        }
+        for key in &self.bare_keys {
+            let refused = key.refused.as_ref().map_or_else(String::new, |refused| format!(", a {}", refused.why));
+            row(f, "key", format!("{}: P-256 key {} ({}){refused}", key.at, key.spki_sha256, key.form))?;
+        }
+        if self.keys.is_empty() && self.bare_keys.is_empty() {
+            row(f, "keys", "none found, in the forms that --json lists")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for McubootReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counter = self.security_counter.map_or_else(|| "none".to_owned(), |counter| counter.to_string());
+        row(f, "signed image", format!("{}: version {}, security counter {counter}", self.at, self.version))?;
+        // Of the two halves of a verdict in words, the first is the hash's.
+        let verdict = self.verdict.explain().value;
+        let hash = verdict.split("; signature").next().unwrap_or_default();
+        row(f, "", format!("{hash}; signature {}", self.signature))?;
+        if !self.flags_named.is_empty() {
+            row(f, "", format!("flags {}", self.flags_named.join(", ")))?;
+        }
+        let encryption = self.encryption.as_ref().map(Encryption::explain);
+        let trailer = self.trailer.as_ref().map(Trailer::explain);
+        for branch in encryption.iter().chain(&trailer) {
+            branch.to_string().lines().try_for_each(|line| row(f, "", line))?;
+        }
+        for why in self.verdict.objections.iter().map(|objection| &objection.why) {
+            row(f, "", format!("! {why}"))?;
+        }
+        if let Some(refused) = &self.refused {
+            row(f, "refused", format!("signed with a {}", refused.why))?;
+        }
+        for tlv in &self.tlvs {
+            let protected = if tlv.protected { ", protected" } else { "" };
+            let meaning = tlv.meaning();
+            let colon = if meaning.is_empty() { "" } else { ": " };
+            let (kind, name, length) = (tlv.kind, tlv.name(), tlv.data.len());
+            row(f, "", format!("0x{kind:04X} {name} ({length} bytes{protected}){colon}{meaning}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for ProvisionReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        limbs(f, &self.tree)?;
+        for storage in &self.storage {
+            let keys = match (&storage.keys_refused, storage.keys) {
+                (Some(no), _) => format!("would start nothing: {no}"),
+                (None, 1) => "takes its key".to_owned(),
+                (None, count) => format!("takes its {count} keys"),
+            };
+            let state = storage.life_cycle.map(|state| format!("{state:?}").to_uppercase());
+            let state = state.as_deref().unwrap_or("cannot be read");
+            row(f, "bootloader", format!("of {}: {keys}; life cycle {state}", storage.generation))?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for BootConfReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        limbs(f, &self.tree)
+    }
+}

@@ -1,0 +1,206 @@
+//! Which device trusts which key: the list that a signer of updates works from, with the devices that were in the field
+//! before there were records.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Draft, inert, of_mode};
+use crate::{
+    fault::{Exit, Fault, Party, Problem},
+    file::Read,
+    ident::{DeviceId, Digest, Mode, Serial, bytes_from_hex, hex},
+    keys::{AnyKey, refuse::RefuseList},
+    ledger::{Chain, Records, UnitRecord},
+    plan::Golden,
+};
+
+/// More than this is noise: a file of another kind gives one per line.
+const PROBLEMS: usize = 50;
+
+/// One device and the key it trusts.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct DeviceKey {
+    /// The unit.
+    pub serial: Serial,
+    /// The device, where it is known: a list of older devices may not have it.
+    pub device_id: Option<DeviceId>,
+    /// SHA-256 of the key's SubjectPublicKeyInfo.
+    pub spki_sha256: Digest,
+    /// The SubjectPublicKeyInfo, in hexadecimal digits; empty where all units of the product share the key.
+    pub key: String,
+    /// `record` with the entry that says so, or the imported file with the line.
+    pub source: String,
+}
+
+/// The columns of the list, in both directions.
+pub const COLUMNS: [&str; 5] = ["serial", "device_id", "spki_sha256", "key", "source"];
+
+/// Writes the list of all units that passed, and of the devices in these files, to a new file. The file appears whole or
+/// not at all.
+///
+/// # Errors
+/// As [`super::write`], and every line of the imported files that is damaged or contradicts a record or another line.
+pub fn write(
+    records: &Records,
+    imports: &[Read],
+    mode: Option<Mode>,
+    path: &std::path::Path,
+) -> Result<(Chain, usize), Fault> {
+    records.at_one_moment(|records| {
+        let chain = records.verify()?;
+        of_mode(records, mode)?;
+        let list = merged(recorded(records)?, imports).map_err(|problems| unmergeable(&problems))?;
+        let draft = Draft::beside(path)?;
+        rows(&list, &draft).map_err(|error| draft.failed(&std::io::Error::other(error)))?;
+        draft.publish()?;
+        Ok((chain, list.len()))
+    })
+}
+
+fn rows(list: &[DeviceKey], draft: &Draft) -> Result<(), csv::Error> {
+    let mut rows = csv::WriterBuilder::new()
+        .quote_style(csv::QuoteStyle::Always)
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(&draft.file);
+    rows.write_record(COLUMNS)?;
+    for device in list {
+        let id = device.device_id.map(|id| id.to_string()).unwrap_or_default();
+        let (serial, digest) = (device.serial.to_string(), device.spki_sha256.to_string());
+        rows.write_record([serial, id, digest, device.key.clone(), device.source.clone()].map(inert))?;
+    }
+    rows.flush()?;
+    Ok(())
+}
+
+/// Units that passed; what is held, void or scrapped is nobody's to sign for.
+fn recorded(records: &Records) -> Result<Vec<DeviceKey>, Fault> {
+    let mut list = Vec::new();
+    for serial in records.serials()? {
+        let unit = records.unit_record(&serial)?.filter(|unit| unit.standing == "passed");
+        let Some((unit, spki_sha256)) = unit.and_then(|unit| Some((unit.clone(), unit.key_fingerprint?))) else {
+            continue;
+        };
+        let key = own_key(records, &unit, &spki_sha256)?;
+        let (device_id, source) = (unit.device_id, format!("record {}", unit.entry));
+        list.push(DeviceKey { serial, device_id, spki_sha256, key, source });
+    }
+    Ok(list)
+}
+
+/// The whole key, from the golden state of the unit.
+fn own_key(records: &Records, unit: &UnitRecord, spki_sha256: &Digest) -> Result<String, Fault> {
+    let stored = unit.golden.map(|golden| records.golden(&golden)).transpose()?.flatten();
+    let golden = stored.and_then(|bytes| Golden::from_bytes(&bytes).ok());
+    let key = golden.and_then(|golden| golden.own_key);
+    let agrees = |key: &String| bytes_from_hex(key).is_some_and(|key| Digest::of(&key) == *spki_sha256);
+    Ok(key.filter(agrees).unwrap_or_default())
+}
+
+/// Records and imported lists as one, in the order of the serial numbers.
+///
+/// # Errors
+/// Everything that is wrong with the lists, and every contradiction, with both places.
+pub fn merged(recorded: Vec<DeviceKey>, imports: &[Read]) -> Result<Vec<DeviceKey>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut all: BTreeMap<Serial, DeviceKey> = BTreeMap::new();
+    all.extend(recorded.into_iter().map(|device| (device.serial.clone(), device)));
+    let list = RefuseList::built_in()?;
+    for file in imports {
+        for (line, device) in read(file, &list, &mut problems) {
+            let at = |what: String| Problem::new(file.name(), what).at(line, 1);
+            match all.get(&device.serial) {
+                Some(known) if same(known, &device) => {}
+                Some(known) => {
+                    problems.push(at(format!("{} has another key or device in {}", device.serial, known.source)));
+                }
+                None => problems.extend(taken(&all, &device).map(at)),
+            }
+            all.entry(device.serial.clone()).or_insert(device);
+        }
+    }
+    problems.truncate(PROBLEMS);
+    if problems.is_empty() { Ok(all.into_values().collect()) } else { Err(problems) }
+}
+
+fn same(known: &DeviceKey, device: &DeviceKey) -> bool {
+    let devices = known.device_id.zip(device.device_id);
+    known.spki_sha256 == device.spki_sha256 && devices.is_none_or(|(known, device)| known == device)
+}
+
+/// What of a device is another's already. Keys that a product's units share come from records only, without the key.
+fn taken(all: &BTreeMap<Serial, DeviceKey>, device: &DeviceKey) -> Option<String> {
+    all.values().find_map(|known| {
+        let what = if known.device_id.is_some() && known.device_id == device.device_id {
+            "this device"
+        } else if known.spki_sha256 == device.spki_sha256 {
+            "this key"
+        } else {
+            return None;
+        };
+        Some(format!("{what} is that of {}, in {}: each device has its own", known.serial, known.source))
+    })
+}
+
+/// The rows that are whole, with their lines.
+fn read(file: &Read, list: &RefuseList, problems: &mut Vec<Problem>) -> Vec<(usize, DeviceKey)> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&file.bytes[..]);
+    let mut rows = Vec::new();
+    for (index, row) in reader.records().enumerate() {
+        if problems.len() >= PROBLEMS {
+            break;
+        }
+        let Ok(row) = row else {
+            problems.push(Problem::new(file.name(), "is not UTF-8 text in CSV").at(index + 1, 1));
+            break;
+        };
+        let line = row.position().map_or(index + 1, |position| usize::try_from(position.line()).unwrap_or_default());
+        if index == 0 {
+            let header = row.iter().map(str::trim).eq(COLUMNS);
+            let header = header || row.iter().map(str::trim).eq(COLUMNS.iter().take(4).copied());
+            if !header {
+                let what =
+                    format!("the first line must be `{}`, as `export --format keys-csv` writes it", COLUMNS.join(","));
+                problems.push(Problem::new(file.name(), what).at(1, 1));
+                break;
+            }
+            continue;
+        }
+        match device(&row, list, &format!("{}:{line}", file.name())) {
+            Ok(device) => rows.push((line, device)),
+            Err((what, exit)) => problems.push(Problem::new(file.name(), what).at(line, 1).exit(exit)),
+        }
+    }
+    rows
+}
+
+fn device(row: &csv::StringRecord, list: &RefuseList, source: &str) -> Result<DeviceKey, (String, Exit)> {
+    let cell = |index: usize| row.get(index).map(str::trim).unwrap_or_default();
+    let plain = |what: String| (what, Exit::Usage);
+    let serial: Serial = cell(0).parse().map_err(|error: crate::ident::BadSerial| plain(error.to_string()))?;
+    let device_id = match cell(1) {
+        "" => None,
+        id => Some(id.parse::<DeviceId>().map_err(|error| plain(error.to_string()))?),
+    };
+    let pinned: Digest = cell(2).parse().map_err(|error: crate::ident::BadDigest| plain(error.to_string()))?;
+    let der = bytes_from_hex(cell(3)).filter(|der| !der.is_empty());
+    let der = der.ok_or_else(|| plain("`key` must be a SubjectPublicKeyInfo in hexadecimal digits".to_owned()))?;
+    let key = AnyKey::from_spki(&der)
+        .map_err(|bad| (format!("`key`: {bad}"), if bad.is_private() { Exit::KeyRefused } else { Exit::Usage }))?;
+    if key.spki_sha256() != pinned {
+        return Err(plain(format!("`key` has the SHA-256 {}, not that of `spki_sha256`", key.spki_sha256())));
+    }
+    if let Some(refused) = list.refuses_digest(&pinned) {
+        return Err((format!("`key` is a {refused}"), Exit::KeyRefused));
+    }
+    Ok(DeviceKey { serial, device_id, spki_sha256: pinned, key: hex(key.spki()), source: source.to_owned() })
+}
+
+fn unmergeable(problems: &[Problem]) -> Fault {
+    let exit = problems.iter().fold(Exit::Usage, |worst, problem| worst.worst(problem.exit));
+    let what = "a list of devices cannot be merged with the records";
+    let next =
+        "Decide for every line named here which is right, correct the list, and export again. Nothing was written.";
+    let fault = Fault::new(Party::Security, what, next).exit(exit).code("L-145");
+    problems.iter().fold(fault, |fault, problem| fault.detail(problem.to_string()))
+}

@@ -1,0 +1,177 @@
+//! Private halves without any wrapping: a scalar or seed whose public half stands in the same bytes.
+//!
+//! A number says nothing about itself, so each candidate is multiplied out and compared with the public keys that were
+//! found. That costs some twenty-five microseconds each: candidates are taken from around the public keys, and their number is
+//! bounded, so that a hostile file cannot make this last.
+
+use std::ops::Range;
+
+use ring::{
+    rand::SystemRandom,
+    signature::{
+        ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
+        Ed25519KeyPair, KeyPair as _,
+    },
+};
+
+use super::{Algorithm, AnyKey};
+
+/// How far from its public half a private one is looked for, in bytes before and behind.
+pub const REACH: usize = 512;
+
+/// [`REACH`] for P-384, whose candidates cost fifteen times as much.
+pub const REACH_P384: usize = 256;
+
+/// How many candidates of one input are multiplied out at most; those of P-384 count [`P384_COST`] times.
+const BUDGET: usize = 10_000;
+const P384_COST: usize = 15;
+
+/// Up to this many bytes even numbers with few different digits are candidates, as test keys have them.
+const SMALL: usize = 4096;
+
+/// A private half: where it stands. What it is, is not kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bare {
+    /// Offset of its first byte.
+    pub at: usize,
+    /// How many bytes it takes.
+    pub len: usize,
+    /// What it is, in words.
+    pub form: &'static str,
+}
+
+/// Every bare private half of these public keys, which stand in these bytes at these offsets, in whatever form.
+#[must_use]
+pub fn beside<'k>(bytes: &[u8], keys: impl IntoIterator<Item = (&'k AnyKey, Range<usize>)>) -> Vec<Bare> {
+    beside_within(bytes, keys, &mut Budget::default())
+}
+
+/// How many candidates may still be tried: one budget for all searches of one input.
+#[derive(Debug)]
+pub struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(BUDGET)
+    }
+}
+
+/// As [`beside`], for one of several parts of an input: no part is searched once the budget is spent.
+#[must_use]
+pub fn beside_within<'k>(
+    bytes: &[u8],
+    keys: impl IntoIterator<Item = (&'k AnyKey, Range<usize>)>,
+    budget: &mut Budget,
+) -> Vec<Bare> {
+    let mut found = Vec::new();
+    for (key, public) in keys {
+        let Some(sought) = Sought::of(key) else { continue };
+        let (start, end) = (public.start.min(bytes.len()), public.end.min(bytes.len()));
+        let before = start.saturating_sub(sought.reach)..start;
+        for near in [before, end..end.saturating_add(sought.reach).min(bytes.len())] {
+            let windows = bytes.get(near.clone()).unwrap_or_default().windows(sought.len);
+            for (at, window) in windows.enumerate().map(|(offset, window)| (near.start + offset, window)) {
+                if bytes.len() > SMALL && !looks_random(window) {
+                    continue;
+                }
+                let Some(left) = budget.0.checked_sub(sought.cost) else { return found };
+                budget.0 = left;
+                if sought.is_private_half(window) {
+                    found.push(Bare { at, len: sought.len, form: sought.form });
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Whether raw bytes are a public key with its private half before or behind it.
+#[must_use]
+pub(super) fn is_pair(bytes: &[u8]) -> Option<&'static str> {
+    let halves = [(Algorithm::P256, 64, 32), (Algorithm::P384, 96, 48), (Algorithm::Ed25519, 32, 32)];
+    let pair = |(algorithm, public, private): (Algorithm, usize, usize)| {
+        let marked = bytes.len() == public + private + 1;
+        if !marked && bytes.len() != public + private {
+            return None;
+        }
+        let public = public + usize::from(marked);
+        let splits = [(private, true), (public, false)];
+        splits.into_iter().find_map(|(at, private_first)| {
+            let (first, second) = bytes.split_at_checked(at)?;
+            let (secret, raw) = if private_first { (first, second) } else { (second, first) };
+            let sought = AnyKey::from_raw(algorithm, raw).ok().and_then(|key| Sought::of(&key))?;
+            sought.is_private_half(secret).then_some(sought.form)
+        })
+    };
+    halves.into_iter().find_map(pair)
+}
+
+/// 32 random bytes hold 30 different values, 48 hold 44, give or take two; program text and tables hold fewer.
+fn looks_random(window: &[u8]) -> bool {
+    let mut seen = [false; 256];
+    let new = |byte: &&u8| seen.get_mut(usize::from(**byte)).is_some_and(|seen| !std::mem::replace(seen, true));
+    window.iter().filter(new).count() * 8 >= window.len() * 5
+}
+
+/// A public key whose private half is sought.
+struct Sought {
+    kind: Kind,
+    /// As the private half makes it.
+    public: Vec<u8>,
+    len: usize,
+    reach: usize,
+    cost: usize,
+    form: &'static str,
+    random: SystemRandom,
+}
+
+enum Kind {
+    Scalar(&'static EcdsaSigningAlgorithm),
+    Seed,
+}
+
+impl Sought {
+    /// RSA's private halves have no bare form, and X25519 signs nothing.
+    fn of(key: &AnyKey) -> Option<Self> {
+        let point = || [&[4], key.raw()].concat();
+        let (kind, public, len, reach, cost, form) = match key.algorithm() {
+            Algorithm::P256 => {
+                let kind = Kind::Scalar(&ECDSA_P256_SHA256_ASN1_SIGNING);
+                (kind, point(), 32, REACH, 1, "a bare P-256 scalar beside its public key")
+            }
+            Algorithm::P384 => {
+                let kind = Kind::Scalar(&ECDSA_P384_SHA384_ASN1_SIGNING);
+                (kind, point(), 48, REACH_P384, P384_COST, "a bare P-384 scalar beside its public key")
+            }
+            Algorithm::Ed25519 => {
+                (Kind::Seed, key.raw().to_vec(), 32, REACH, 1, "a bare Ed25519 seed beside its public key")
+            }
+            Algorithm::X25519 | Algorithm::Rsa2048 | Algorithm::Rsa3072 => return None,
+        };
+        Some(Self { kind, public, len, reach, cost, form, random: SystemRandom::new() })
+    }
+
+    fn is_private_half(&self, candidate: &[u8]) -> bool {
+        match self.kind {
+            Kind::Scalar(algorithm) => {
+                let made = |scalar: &[u8]| {
+                    EcdsaKeyPair::from_private_key_and_public_key(algorithm, scalar, &self.public, &self.random).is_ok()
+                };
+                if made(candidate) {
+                    return true;
+                }
+                if self.len != 32 {
+                    return false;
+                }
+                // The nRF5 SDK holds P-256 numbers with their last byte first. [nordic-facts C6]
+                let mut little = candidate.to_vec();
+                little.reverse();
+                let private = made(&little);
+                little.fill(0);
+                private
+            }
+            Kind::Seed => Ed25519KeyPair::from_seed_unchecked(candidate)
+                .is_ok_and(|pair| pair.public_key().as_ref() == self.public),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Whether bytes are a point, on the curves that no crate of ours answers for.
+//!
+//! None of this runs where its timing could be watched: it reads files on the desk of the person who brought them.
+
+use p256::elliptic_curve::bigint::{U256, U384, modular::ConstMontyForm};
+
+mod fields {
+    #![allow(missing_docs, reason = "the names are made by the macro")]
+    use p256::elliptic_curve::bigint::{U256, U384, const_monty_params};
+
+    // [RFC 7748 4.1]
+    const_monty_params!(
+        P25519,
+        U256,
+        "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed",
+        "2^255 - 19."
+    );
+    // [SP 800-186 3.2.1.4]
+    const_monty_params!(
+        P384,
+        U384,
+        "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffff0000000000000000ffffffff",
+        "The field of P-384."
+    );
+}
+
+type Fe = ConstMontyForm<fields::P25519, { U256::LIMBS }>;
+type Fe384 = ConstMontyForm<fields::P384, { U384::LIMBS }>;
+
+const P25519: U256 = U256::from_be_hex("7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed");
+/// Half of the group order of the field: the exponent of Euler's criterion.
+const EULER: U256 = U256::from_be_hex("3ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff6");
+/// d = -121665/121666. [RFC 8032 5.1]
+const D: U256 = U256::from_be_hex("52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3");
+const P384: U384 = U384::from_be_hex(
+    "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffff0000000000000000ffffffff",
+);
+/// [SP 800-186 3.2.1.4]
+const B384: U384 = U384::from_be_hex(
+    "b3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aef",
+);
+
+/// y of the points of order 4 and 8; those of order 1 and 2 are 1 and -1.
+const SMALL_Y: [U256; 3] = [
+    U256::ZERO,
+    U256::from_be_hex("7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7"),
+    U256::from_be_hex("05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826"),
+];
+/// u of every point of the curve and of its twist whose order divides 8. [RFC 7748 6.1]
+const SMALL_U: [U256; 5] = [
+    U256::ZERO,
+    U256::ONE,
+    U256::from_be_hex("7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffec"),
+    U256::from_be_hex("00b8495f16056286fdb1329ceb8d09da6ac49ff1fae35616aeb8413b7c7aebe0"),
+    U256::from_be_hex("57119fd0dd4e22d8868e1c58c45c44045bef839c55b1d0b1248c50a3bc959c5f"),
+];
+
+/// Whether these 96 bytes, X then Y, are a point of P-384: y² = x³ − 3x + b.
+pub(super) fn is_p384_point(xy: &[u8; 96]) -> bool {
+    let coordinate = |half: &[u8]| Some(U384::from_be_slice(half)).filter(|value| *value < P384);
+    let (x, y) = xy.split_at(48);
+    let Some((x, y)) = coordinate(x).zip(coordinate(y)) else { return false };
+    let (x, y) = (Fe384::new(&x), Fe384::new(&y));
+    let three = Fe384::new(&U384::from_u8(3));
+    y.square() == x.square().mul(&x).sub(&three.mul(&x)).add(&Fe384::new(&B384))
+}
+
+/// Whether these 32 bytes are a point of Ed25519 that can be a key: in its one encoding, on the curve, and not one of
+/// the few points under which anybody can make signatures. [RFC 8032 5.1.3]
+pub(super) fn is_ed25519_key(raw: &[u8; 32]) -> bool {
+    let mut y = *raw;
+    if let Some(last) = y.last_mut() {
+        *last &= 0x7F;
+    }
+    let y = U256::from_le_slice(&y);
+    if y >= P25519 {
+        return false;
+    }
+    let y = Fe::new(&y);
+    let (numerator, denominator) = (y.square().sub(&Fe::ONE), y.square().mul(&Fe::new(&D)).add(&Fe::ONE));
+    // Nonzero, and the quotient a square: then so is the product. y = 1 and y = -1 make zero.
+    let on_curve = numerator.mul(&denominator).pow_vartime(&EULER) == Fe::ONE;
+    on_curve && !SMALL_Y.iter().any(|small| y == Fe::new(small))
+}
+
+/// Whether these 32 bytes can be an X25519 key: in their one encoding, and not of the few points that make every
+/// shared secret zero. [RFC 7748 5, 6.1]
+pub(super) fn is_x25519_key(raw: &[u8; 32]) -> bool {
+    let u = U256::from_le_slice(raw);
+    u < P25519 && !SMALL_U.contains(&u)
+}
+
+/// The X25519 public half of these 32 bytes. [RFC 7748 5]
+pub(super) fn x25519_public(secret: &[u8; 32]) -> [u8; 32] {
+    let mut scalar = *secret;
+    let [first, .., last] = &mut scalar;
+    *first &= 0xF8;
+    *last = *last & 0x7F | 0x40;
+    let public = ladder(&scalar, Fe::new(&U256::from_u8(9)));
+    scalar.fill(0);
+    let mut raw = [0; 32];
+    let words = public.retrieve();
+    let little = words.to_le_bytes();
+    raw.iter_mut().zip(little.as_ref() as &[u8]).for_each(|(to, from)| *to = *from);
+    raw
+}
+
+/// u of the scalar's multiple of the point with this u; 0 for the neutral point. [RFC 7748 5]
+fn ladder(scalar: &[u8; 32], u: Fe) -> Fe {
+    let a24 = Fe::new(&U256::from_u32(121_665));
+    let (mut x2, mut z2, mut x3, mut z3) = (Fe::ONE, Fe::ZERO, u, Fe::ONE);
+    for bit in (0..255_usize).rev() {
+        let set = scalar.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1);
+        if set {
+            (x2, z2, x3, z3) = (x3, z3, x2, z2);
+        }
+        let (sum, difference) = (x2.add(&z2), x2.sub(&z2));
+        let (da, cb) = (x3.sub(&z3).mul(&sum), x3.add(&z3).mul(&difference));
+        let (aa, bb) = (sum.square(), difference.square());
+        let e = aa.sub(&bb);
+        (x3, z3) = (da.add(&cb).square(), u.mul(&da.sub(&cb).square()));
+        (x2, z2) = (aa.mul(&bb), e.mul(&aa.add(&a24.mul(&e))));
+        if set {
+            (x2, z2, x3, z3) = (x3, z3, x2, z2);
+        }
+    }
+    Option::<Fe>::from(z2.invert_vartime()).map_or(Fe::ZERO, |inverse| x2.mul(&inverse))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ident::{bytes_from_hex, hex};
+
+    fn raw(text: &str) -> [u8; 32] {
+        bytes_from_hex(text).unwrap().try_into().unwrap()
+    }
+
+    #[test]
+    fn an_x25519_public_half_is_that_of_rfc_7748() {
+        // Bob's. [RFC 7748 6.1]
+        let secret = raw("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb");
+        let public = "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f";
+        assert_eq!(hex(&x25519_public(&secret)), public);
+    }
+
+    #[test]
+    fn an_ed25519_key_is_a_point_of_large_order_in_its_one_encoding() {
+        assert!(is_ed25519_key(&raw("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")));
+        for bad in [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "0200000000000000000000000000000000000000000000000000000000000000",
+        ] {
+            assert!(!is_ed25519_key(&raw(bad)), "{bad}");
+        }
+    }
+
+    fn times_eight(u: Fe) -> Fe {
+        let mut eight = [0; 32];
+        eight[0] = 8;
+        ladder(&eight, u)
+    }
+
+    #[test]
+    fn an_x25519_key_is_in_its_one_encoding_and_of_large_order() {
+        assert!(is_x25519_key(&raw("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a")));
+        for small in SMALL_U {
+            assert_eq!(times_eight(Fe::new(&small)), Fe::ZERO);
+            let little = small.to_le_bytes();
+            assert!(!is_x25519_key((little.as_ref() as &[u8]).try_into().unwrap()));
+        }
+        assert!(!is_x25519_key(&[0xFF; 32]));
+    }
+
+    #[test]
+    fn a_weak_ed25519_key_is_weak_on_the_other_form_of_the_curve_too() {
+        for small in SMALL_Y {
+            let y = Fe::new(&small);
+            let u = Fe::ONE.add(&y).mul(&Option::<Fe>::from(Fe::ONE.sub(&y).invert_vartime()).unwrap());
+            assert!(SMALL_U.contains(&u.retrieve()));
+        }
+    }
+}

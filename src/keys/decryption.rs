@@ -1,0 +1,124 @@
+//! The one private key that a station may meet: the one that MCUboot must carry to decrypt its images.
+//!
+//! It is declared by whoever hands it over, never recognised by itself. What is kept is its public half's fingerprint;
+//! the key itself is dropped as soon as that is known, and there is no way to get it back out.
+
+use p256::{SecretKey, pkcs8::Document};
+use ring::signature::{KeyPair as _, RsaKeyPair};
+
+use super::{
+    Algorithm, AnyKey, BadKey, NotOurs, curve,
+    der::{self, BadDer, Reader},
+};
+use crate::{fault::Problem, file::Read, ident::Digest};
+
+/// A device's decryption key: which one it is, not what it is. Neither printable nor comparable but by fingerprint.
+pub struct DecryptionKey {
+    algorithm: Algorithm,
+    spki_sha256: Digest,
+}
+
+impl DecryptionKey {
+    /// From PKCS#8, SEC1 or PKCS#1 in DER, as `imgtool getpriv` compiles it into MCUboot or a file holds it.
+    ///
+    /// # Errors
+    /// If it is no private key of an algorithm that decrypts images: RSA-2048, P-256 or X25519.
+    pub fn from_der(der: &[u8]) -> Result<Self, BadKey> {
+        let public = public_half(der)?;
+        Ok(Self { algorithm: public.algorithm(), spki_sha256: public.spki_sha256() })
+    }
+
+    /// From a key file, PEM or DER, not encrypted.
+    ///
+    /// # Errors
+    /// A [`Problem`] of that file, which holds nothing of what is in it.
+    pub fn read(file: &Read) -> Result<Self, Problem> {
+        let bad = |bad: BadKey| bad.problem(file.name());
+        if !super::looks_like_pem(&file.bytes) {
+            return Self::from_der(&file.bytes).map_err(bad);
+        }
+        let text = String::from_utf8_lossy(&file.bytes);
+        let start = text.find("-----BEGIN ").unwrap_or_default();
+        let (_, der) = Document::from_pem(text.get(start..).unwrap_or_default())
+            .map_err(|_| Problem::new(file.name(), super::TORN_PEM))?;
+        Self::from_der(der.as_bytes()).map_err(bad)
+    }
+
+    /// The decryption key that these bytes begin with, and its length in bytes: for the key found inside a bootloader.
+    #[must_use]
+    pub fn at_start(bytes: &[u8]) -> Option<(Self, usize)> {
+        let whole = Reader::new(bytes).take(der::SEQUENCE, "").ok()?.whole;
+        Self::from_der(whole).ok().map(|key| (key, whole.len()))
+    }
+
+    /// What it decrypts with.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// SHA-256 of its public half's SubjectPublicKeyInfo: what a recipe pins, and what the refuse lists know it by.
+    #[must_use]
+    pub const fn spki_sha256(&self) -> Digest {
+        self.spki_sha256
+    }
+}
+
+/// The public half of a private key.
+fn public_half(der: &[u8]) -> Result<AnyKey, BadKey> {
+    let wrong = |what: &'static str| BadKey::from(BadDer { at: 0, what });
+    if !matches!(NotOurs::of(der), NotOurs::Private(_)) {
+        return Err(wrong("no private key begins here"));
+    }
+    let mut all = Reader::new(der);
+    let mut inside = all.take(der::SEQUENCE, "no private key begins here")?.inside();
+    all.end()?;
+    inside.take(der::INTEGER, "the private key is encrypted, or of no known form")?;
+    match inside.next_tag() {
+        Some(der::SEQUENCE) => {
+            let mut algorithm = inside.take(der::SEQUENCE, "the algorithm is missing")?.inside();
+            let kind = algorithm.take(der::OID, "the algorithm has no identifier")?.body;
+            let curve = algorithm.any().ok().map(|element| element.body);
+            let key = inside.take(der::OCTET_STRING, "the private key is missing")?;
+            match (kind, curve) {
+                (EC_PUBLIC_KEY, Some(P256)) => of_sec1(key.body),
+                (X25519, None) => of_x25519(key.body),
+                (RSA, _) => of_rsa(key.body),
+                _ => Err(wrong("the private key is of an algorithm that decrypts no images")),
+            }
+        }
+        Some(der::OCTET_STRING) => of_sec1(der),
+        Some(_) | None => of_rsa(der),
+    }
+}
+
+/// [RFC 5480 2.1.1]
+const EC_PUBLIC_KEY: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
+const P256: &[u8] = b"\x2a\x86\x48\xce\x3d\x03\x01\x07";
+/// [RFC 8410 3]
+const X25519: &[u8] = b"\x2b\x65\x6e";
+/// [RFC 8017 A.1]
+const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
+
+/// The scalar of an ECPrivateKey; imgtool leaves everything optional out. [RFC 5915 3]
+fn of_sec1(der: &[u8]) -> Result<AnyKey, BadKey> {
+    let mut inside = Reader::new(der).take(der::SEQUENCE, "the EC private key is missing")?.inside();
+    inside.take(der::INTEGER, "the EC private key has no version")?;
+    let scalar = inside.take(der::OCTET_STRING, "the EC private key has no scalar")?;
+    let secret = SecretKey::from_slice(scalar.body).map_err(|_| scalar.wrong("the scalar is out of range"))?;
+    AnyKey::from_raw(Algorithm::P256, &secret.public_key().to_sec1_bytes())
+}
+
+/// An OCTET STRING inside the OCTET STRING. [RFC 8410 7]
+fn of_x25519(der: &[u8]) -> Result<AnyKey, BadKey> {
+    let key = Reader::new(der).take(der::OCTET_STRING, "the X25519 key is missing")?;
+    let secret = <&[u8; 32]>::try_from(key.body).map_err(|_| key.wrong("an X25519 key has 32 bytes"))?;
+    AnyKey::from_raw(Algorithm::X25519, &curve::x25519_public(secret))
+}
+
+/// Public numbers stand in the private key; that they belong together is checked. [RFC 8017 A.1.2]
+fn of_rsa(der: &[u8]) -> Result<AnyKey, BadKey> {
+    let pair =
+        RsaKeyPair::from_der(der).map_err(|_| BadDer { at: 0, what: "its RSA numbers do not belong together" })?;
+    AnyKey::from_pkcs1(pair.public_key().as_ref())
+}

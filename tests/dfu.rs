@@ -1,0 +1,781 @@
+//! nRF5 SDK secure DFU: the packages and settings pages of nrfutil, and files that pretend to be some.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use miniz_oxide::deflate::compress_to_vec;
+use p256::{
+    ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _},
+    pkcs8::DecodePrivateKey as _,
+};
+use proptest::prelude::*;
+use rootstamp::{
+    fault::Exit,
+    file::Read,
+    ident::{Digest, bytes_from_hex, hex},
+    image::{
+        Map,
+        dfu::{
+            self, Kind, Package, Validation, crc32,
+            patch::{Form, PLACEHOLDER, Patch, bare_keys},
+            settings::{self, Backup, Flat, Settings, Version, Wanted},
+        },
+    },
+    keys::{self, PublicKey, refuse::RefuseList},
+};
+
+fn vector(path: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(path)).unwrap()
+}
+
+fn read(path: &str) -> Read {
+    Read::from_memory(Path::new(path).file_name().unwrap(), vector(path))
+}
+
+fn key(name: &str) -> PublicKey {
+    keys::read(&read(&format!("keys/{name}.pub.pem"))).unwrap()
+}
+
+fn signer(name: &str) -> SigningKey {
+    let pem = String::from_utf8(vector(&format!("keys/{name}.priv.pem"))).unwrap();
+    SigningKey::from_pkcs8_pem(&pem).unwrap()
+}
+
+fn list() -> RefuseList {
+    RefuseList::built_in().unwrap()
+}
+
+fn application() -> Map {
+    Map::from_hex(&read("payload/app-at-0x26000.hex")).unwrap()
+}
+
+/// Little-endian: r and s, each with its last byte first.
+fn turned(bytes: &[u8]) -> Vec<u8> {
+    let (r, s) = bytes.split_at(32);
+    r.iter().rev().chain(s.iter().rev()).copied().collect()
+}
+
+/// Protocol Buffers, written here a second time.
+mod proto {
+    pub(super) fn varint(mut value: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        loop {
+            let low = u8::try_from(value & 0x7F).unwrap();
+            value >>= 7;
+            bytes.push(if value == 0 { low } else { low | 0x80 });
+            if value == 0 {
+                return bytes;
+            }
+        }
+    }
+
+    pub(super) fn number(field: u64, value: u64) -> Vec<u8> {
+        [varint(field << 3), varint(value)].concat()
+    }
+
+    pub(super) fn bytes(field: u64, value: &[u8]) -> Vec<u8> {
+        [varint(field << 3 | 2), varint(value.len() as u64), value.to_vec()].concat()
+    }
+}
+
+/// An init packet to be spoilt, with the values of the vectors.
+#[derive(Clone)]
+struct Packet {
+    fw_version: u64,
+    kind: u64,
+    sizes: [u64; 3],
+    hash_type: u64,
+    hash: Vec<u8>,
+    is_debug: u64,
+    validation: u64,
+    op_code: u64,
+    signature_type: u64,
+    extra: Vec<u8>,
+}
+
+impl Packet {
+    fn of(firmware: &[u8]) -> Self {
+        let mut hash = Digest::of(firmware).0.to_vec();
+        hash.reverse();
+        Self {
+            fw_version: 4,
+            kind: 0,
+            sizes: [0, 0, firmware.len() as u64],
+            hash_type: 3,
+            hash,
+            is_debug: 0,
+            validation: 1,
+            op_code: 1,
+            signature_type: 0,
+            extra: Vec::new(),
+        }
+    }
+
+    fn init(&self) -> Vec<u8> {
+        let hash = [proto::number(1, self.hash_type), proto::bytes(2, &self.hash)].concat();
+        let validation = [proto::number(1, self.validation), proto::bytes(2, &[])].concat();
+        [
+            proto::number(1, self.fw_version),
+            proto::number(2, 52),
+            proto::bytes(3, &proto::varint(0xCA)),
+            proto::number(4, self.kind),
+            proto::number(5, self.sizes[0]),
+            proto::number(6, self.sizes[1]),
+            proto::number(7, self.sizes[2]),
+            proto::bytes(8, &hash),
+            proto::number(9, self.is_debug),
+            proto::bytes(10, &validation),
+            self.extra.clone(),
+        ]
+        .concat()
+    }
+
+    fn command(&self) -> Vec<u8> {
+        [proto::number(1, self.op_code), proto::bytes(2, &self.init())].concat()
+    }
+
+    fn unsigned(&self) -> Vec<u8> {
+        proto::bytes(1, &self.command())
+    }
+
+    fn signed(&self, by: &SigningKey) -> Vec<u8> {
+        let signature: Signature = by.sign_prehash(&Digest::of(&self.init()).0).unwrap();
+        self.signed_with(&turned(&signature.to_bytes()))
+    }
+
+    fn signed_with(&self, signature: &[u8]) -> Vec<u8> {
+        let parts =
+            [proto::bytes(1, &self.command()), proto::number(2, self.signature_type), proto::bytes(3, signature)];
+        proto::bytes(2, &parts.concat())
+    }
+}
+
+/// A ZIP archive to be spoilt.
+struct Archive {
+    files: Vec<(String, Vec<u8>)>,
+    deflated: bool,
+}
+
+impl Archive {
+    fn of(dat: Vec<u8>, bin: Vec<u8>) -> Self {
+        let manifest = r#"{"manifest": {"application": {"bin_file": "a.bin", "dat_file": "a.dat"}}}"#;
+        let files = vec![("a.bin".into(), bin), ("a.dat".into(), dat), ("manifest.json".into(), manifest.into())];
+        Self { files, deflated: false }
+    }
+
+    fn manifest(mut self, text: &str) -> Self {
+        self.files[2].1 = text.into();
+        self
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let (mut body, mut directory) = (Vec::new(), Vec::new());
+        for (name, bytes) in &self.files {
+            let packed = if self.deflated { compress_to_vec(bytes, 6) } else { bytes.clone() };
+            let mut common = Vec::new();
+            common.extend(20_u16.to_le_bytes());
+            common.extend(0_u16.to_le_bytes());
+            common.extend((if self.deflated { 8_u16 } else { 0 }).to_le_bytes());
+            common.extend([0; 4]);
+            common.extend(crc32(bytes).to_le_bytes());
+            common.extend(u32::try_from(packed.len()).unwrap().to_le_bytes());
+            common.extend(u32::try_from(bytes.len()).unwrap().to_le_bytes());
+            common.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
+            common.extend(0_u16.to_le_bytes());
+            directory.extend(b"PK\x01\x02\x14\x03");
+            directory.extend(&common);
+            directory.extend([0; 10]);
+            directory.extend(u32::try_from(body.len()).unwrap().to_le_bytes());
+            directory.extend(name.as_bytes());
+            body.extend(b"PK\x03\x04");
+            body.extend(&common);
+            body.extend(name.as_bytes());
+            body.extend(packed);
+        }
+        let count = u16::try_from(self.files.len()).unwrap().to_le_bytes();
+        let mut end = b"PK\x05\x06\0\0\0\0".to_vec();
+        end.extend(count.iter().chain(&count));
+        end.extend(u32::try_from(directory.len()).unwrap().to_le_bytes());
+        end.extend(u32::try_from(body.len()).unwrap().to_le_bytes());
+        end.extend([0; 2]);
+        [body, directory, end].concat()
+    }
+
+    fn read(&self) -> Result<Package, String> {
+        package(self.bytes())
+    }
+}
+
+fn package(bytes: Vec<u8>) -> Result<Package, String> {
+    dfu::read(&Read::from_memory("a.zip", bytes)).map_err(|problem| {
+        assert_eq!((problem.file.as_str(), problem.exit), ("a.zip", Exit::Usage));
+        problem.what
+    })
+}
+
+/// What stops this package, which must hold these words.
+fn stopped(bytes: Vec<u8>, expected: &str) {
+    let what = package(bytes).map(|package| package.explain(None, &list()).to_string()).unwrap_err();
+    assert!(what.contains(expected), "{expected}: {what}");
+}
+
+/// An unsigned package with this firmware in it, as somebody else's tool would make it.
+pub(crate) fn package_around(firmware: &[u8]) -> Vec<u8> {
+    Archive::of(Packet::of(firmware).unsigned(), firmware.to_vec()).bytes()
+}
+
+const FIRMWARE: &[u8] = b"firmware of a test, 32 bytes long";
+
+fn spoilt(spoil: impl Fn(&mut Packet)) -> Vec<u8> {
+    let mut packet = Packet::of(FIRMWARE);
+    spoil(&mut packet);
+    Archive::of(packet.unsigned(), FIRMWARE.to_vec()).bytes()
+}
+
+#[test]
+fn the_signed_package_of_nrfutil_is_taken_by_a_bootloader_with_its_key_and_by_no_other() {
+    let package = dfu::read(&read("nrf5sdk/app.zip")).unwrap();
+    assert_eq!(package.verify(&key("p256-a")), []);
+    let other = package.verify(&key("p256-b"));
+    assert_eq!(other.len(), 1, "{other:?}");
+    assert!(other[0].what.contains("`app-at-0x26000.dat` is not signed by key"), "{other:?}");
+
+    let [firmware] = &package.firmwares[..] else { panic!("{package:?}") };
+    let init = &firmware.init;
+    assert_eq!((init.fw_version, init.hw_version, &init.sd_req[..]), (Some(4), Some(52), &[0xCA][..]));
+    assert_eq!((init.kind, init.sd_size, init.bl_size, init.app_size), (Kind::Application, 0, 0, 1024));
+    assert_eq!((init.is_debug, &init.boot_validation[..]), (false, &[Validation::Crc][..]));
+    assert_eq!(init.sha256, Digest::of(&Flat::of(&application()).unwrap().bytes));
+    let signature = init.signature.as_ref().unwrap();
+    assert!(hex(&signature.little_endian).starts_with("523b0f3be89b2138"));
+    assert!(signature.makers(&init.command).contains(&key("p256-a")), "the signature says who could have made it");
+}
+
+#[test]
+fn the_packages_of_nrfutil_are_explained() {
+    let explain = |path: &str, key: Option<&PublicKey>| {
+        let package = dfu::read(&read(path)).unwrap();
+        package.explain(key, &list())
+    };
+    let signed = explain("nrf5sdk/app.zip", Some(&key("p256-a")));
+    assert_eq!(signed.warnings(), Vec::<&str>::new());
+    assert_eq!(
+        signed.to_string(),
+        "DFU package      nRF5 SDK secure DFU, 1 firmware\n  \
+         application      app-at-0x26000.bin, 1024 bytes\n    \
+         version          4\n    \
+         hardware         52\n    \
+         needs            s140_nrf52_7.0.1 (0xCA)\n    \
+         sha256           fcc20d46dde7716977ee3722088eb9fbe13ada31a0320e72a12f99d97257f7f4\n    \
+         checked          CRC32 at boot\n    \
+         signature        ECDSA P-256, by key "
+            .to_owned()
+            + &key("p256-a").short()
+            + "\n"
+    );
+    let wrong = explain("nrf5sdk/app.zip", Some(&key("p256-b")));
+    assert_eq!(wrong.warnings().len(), 1, "{wrong}");
+    let unknown = explain("nrf5sdk/app.zip", None).to_string();
+    assert!(unknown.contains(&key("p256-a").short()), "{unknown}");
+    let unsigned = explain("nrf5sdk/app-nokey.zip", None);
+    assert!(unsigned.warnings()[0].starts_with("unsigned: "), "{unsigned}");
+    assert!(
+        dfu::read(&read("nrf5sdk/app-nokey.zip")).unwrap().verify(&key("p256-a"))[0].what.contains("is not signed")
+    );
+}
+
+#[test]
+fn the_values_for_machines_carry_what_the_tree_says() {
+    let package = dfu::read(&read("nrf5sdk/app.zip")).unwrap();
+    let json = serde_json::to_value(&package).unwrap();
+    assert_eq!(json["firmwares"][0]["init"]["kind"], "application");
+    assert_eq!(json["firmwares"][0]["init"]["sd_req"][0], 0xCA);
+    assert_eq!(json["firmwares"][0]["sha256"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn the_init_packets_of_nrfutil_are_made_again_byte_for_byte() {
+    let packet = Packet::of(&Flat::of(&application()).unwrap().bytes);
+    let bare = vector("nrf5sdk/app-nokey/app-at-0x26000.dat");
+    assert_eq!(packet.unsigned(), bare);
+    let signed = vector("nrf5sdk/app/app-at-0x26000.dat");
+    let signature = &signed[signed.len() - 64..];
+    assert_eq!(packet.signed_with(signature), signed, "all but the randomised signature");
+    for (path, dat) in [("app", &signed), ("app-nokey", &bare)] {
+        let package = dfu::read(&read(&format!("nrf5sdk/{path}.zip"))).unwrap();
+        assert_eq!(dfu::Init::read(dat).unwrap(), package.firmwares[0].init);
+    }
+}
+
+#[test]
+fn the_key_of_nrfutil_is_the_key_in_all_its_forms() {
+    let key = key("p256-a");
+    let le = hex(&Form::Nrf5SdkLe.bytes(&key));
+    assert!(String::from_utf8(vector("nrf5sdk/pk.hex.txt")).unwrap().contains(&le));
+    let code = String::from_utf8(vector("nrf5sdk/pk.code.txt")).unwrap();
+    let digits: String = code.split("0x").skip(1).filter_map(|rest| rest.get(..2)).collect();
+    assert_eq!(digits, le);
+    assert_eq!(Form::Nrf5SdkLe.key(&bytes_from_hex(&le).unwrap()), Some(key.clone()));
+    // nrfutil breaks the lines of its PEM after 76 characters.
+    assert_eq!(keys::read(&read("nrf5sdk/pk.pem.txt")).unwrap(), key);
+    assert_eq!(keys::read_any(&read("nrf5sdk/pk.pem.txt")).unwrap().key.p256(), Some(key.clone()));
+    for form in [Form::Nrf5SdkLe, Form::Spki, Form::Raw] {
+        let bytes = form.bytes(&key);
+        assert_eq!((bytes.len(), form.key(&bytes)), (form.len() as usize, Some(key.clone())));
+    }
+}
+
+#[test]
+fn a_package_signed_here_verifies_and_one_signed_with_a_refused_key_is_refused() {
+    let dat = Packet::of(FIRMWARE).signed(&signer("p256-b"));
+    let package = Archive::of(dat, FIRMWARE.to_vec()).read().unwrap();
+    assert_eq!(package.verify(&key("p256-b")), []);
+    assert_eq!(package.refused(&list()), []);
+    let company = format!(
+        "schema = 1\n[[refused]]\nspki_sha256 = \"{}\"\nreason = \"lost\"\ndate = \"2026-01-02\"\n",
+        key("p256-b").spki_sha256()
+    );
+    let list = list().with_company(&Read::from_memory("refused-keys.toml", company.into())).unwrap();
+    let refused = package.refused(&list);
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].exit, Exit::KeyRefused);
+    assert!(refused[0].what.contains("refuse list since 2026-01-02: lost"), "{}", refused[0]);
+    assert!(package.explain(None, &list).warnings()[0].contains("signed by a key on the refuse list"));
+}
+
+#[test]
+fn a_signature_that_no_key_can_have_made_is_told() {
+    let packet = Packet::of(FIRMWARE);
+    let package = Archive::of(packet.signed_with(&[0; 64]), FIRMWARE.to_vec()).read().unwrap();
+    assert!(package.explain(None, &list()).warnings()[0].contains("damaged"));
+    assert_eq!(package.verify(&key("p256-a")).len(), 1);
+}
+
+#[test]
+fn firmware_that_is_not_what_the_init_packet_says_is_told() {
+    let contradicted = |spoil: &dyn Fn(&mut Packet), expected: &str| {
+        let mut packet = Packet::of(FIRMWARE);
+        spoil(&mut packet);
+        let package = Archive::of(packet.signed(&signer("p256-a")), FIRMWARE.to_vec()).read().unwrap();
+        let problems = package.verify(&key("p256-a"));
+        assert!(problems.iter().any(|problem| problem.what.contains(expected)), "{expected}: {problems:?}");
+        assert!(package.explain(None, &list()).to_string().contains(expected));
+    };
+    contradicted(&|packet| packet.hash[0] ^= 1, "has the SHA-256");
+    contradicted(&|packet| packet.sizes[2] += 1, "its init packet says 34");
+    contradicted(&|packet| packet.sizes[0] = 5, "sd_size is 5 in an init packet for application");
+    contradicted(&|packet| packet.kind = 2, "the manifest lists it as application, its init packet is for bootloader");
+    let package = Archive::of(Packet { is_debug: 1, ..Packet::of(FIRMWARE) }.unsigned(), FIRMWARE.to_vec());
+    assert!(package.read().unwrap().explain(None, &list()).to_string().contains("is_debug"));
+    let package = Archive::of(Packet { fw_version: 0xFFFF_FFFF, ..Packet::of(FIRMWARE) }.unsigned(), FIRMWARE.to_vec());
+    assert!(package.read().unwrap().explain(None, &list()).to_string().contains("no later version can follow"));
+}
+
+#[test]
+fn an_init_packet_that_is_none_stops_with_its_offset() {
+    for (expected, bytes) in [
+        ("firmware type 9", spoilt(|packet| packet.kind = 9)),
+        ("hash of type 1", spoilt(|packet| packet.hash_type = 1)),
+        ("SHA-256 of 31 bytes at offset 0x1c", spoilt(|packet| packet.hash.truncate(31))),
+        ("boot_validation 7", spoilt(|packet| packet.validation = 7)),
+        ("op_code 0", spoilt(|packet| packet.op_code = 0)),
+        ("is_debug = 2", spoilt(|packet| packet.is_debug = 2)),
+        ("fw_version at offset 0x6 is no number of 32 bits", spoilt(|packet| packet.fw_version = 1 << 32)),
+        ("field 11 at offset 0x44 is not known", spoilt(|packet| packet.extra = proto::number(11, 0))),
+        ("a second fw_version at offset 0x44", spoilt(|packet| packet.extra = proto::number(1, 9))),
+        ("is damaged at offset 0x44", spoilt(|packet| packet.extra = vec![0x0D])),
+        ("is damaged at offset 0x44", spoilt(|packet| packet.extra = vec![0xFF; 11])),
+        ("is damaged at offset 0x44", spoilt(|packet| packet.extra = vec![0x5A, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F])),
+        ("takes more than 512", spoilt(|packet| packet.extra = proto::bytes(12, &[0; 500]))),
+    ] {
+        stopped(bytes, expected);
+    }
+    let packet = Packet::of(FIRMWARE);
+    let signer = signer("p256-a");
+    let with = |dat: Vec<u8>| Archive::of(dat, FIRMWARE.to_vec()).bytes();
+    stopped(with(Vec::new()), "holds no command");
+    stopped(with([packet.unsigned(), packet.signed(&signer)].concat()), "both a signed and an unsigned");
+    stopped(with(packet.signed_with(&[1; 63])), "signature of 63 bytes");
+    stopped(with(Packet { signature_type: 1, ..packet.clone() }.signed(&signer)), "Ed25519");
+    stopped(with(vector("payload/app-at-0x26000.hex")), "takes more than 512");
+}
+
+#[test]
+fn a_manifest_that_lies_stops() {
+    let good = || Archive::of(Packet::of(FIRMWARE).unsigned(), FIRMWARE.to_vec());
+    let with = |text: &str| good().manifest(text).bytes();
+    let parts = r#""bin_file": "a.bin", "dat_file": "a.dat""#;
+    let one = |inner: &str| with(&format!(r#"{{"manifest": {{{inner}}}}}"#));
+    stopped(with("{}"), "missing field `manifest`");
+    stopped(one(""), "lists no firmware");
+    stopped(one(&format!(r#""app": {{{parts}}}"#)), "unknown field `app`");
+    stopped(
+        one(&format!(r#""application": {{{parts}}}, "application": {{{parts}}}"#)),
+        "duplicate field `application`",
+    );
+    stopped(one(&format!(r#""application": {{{parts}, "init_packet_data": {{}}}}"#)), "before SDK 12");
+    stopped(one(&format!(r#""application": {{{parts}}}, "dfu_version": 0.5"#)), "before SDK 12");
+    stopped(one(r#""application": {"bin_file": "../a.bin", "dat_file": "a.dat"}"#), "names `../a.bin`");
+    stopped(one(&format!(r#""application": {{{parts}}}, "bootloader": {{{parts}}}"#)), "names `a.bin`");
+    stopped(with(&" ".repeat(70_000)), "larger than 65536");
+    let nested = "[".repeat(50_000);
+    stopped(with(&nested), "manifest.json is not one");
+    let mut bare = good();
+    bare.files.truncate(2);
+    stopped(bare.bytes(), "holds no manifest.json");
+    let mut more = good();
+    more.files.push(("extra.txt".into(), b"?".to_vec()));
+    let package = more.read().unwrap();
+    assert_eq!(package.unlisted, ["extra.txt"]);
+    assert!(package.explain(None, &list()).to_string().contains("no device gets it"));
+}
+
+#[test]
+fn an_archive_that_lies_stops_with_one_clear_message() {
+    let good = || Archive::of(Packet::of(FIRMWARE).unsigned(), FIRMWARE.to_vec());
+    let bytes = good().bytes();
+    assert!(package(bytes.clone()).is_ok());
+    let end = bytes.len() - 22;
+    let directory = u32::from_le_bytes(bytes[end + 16..end + 20].try_into().unwrap()) as usize;
+    let put = |at: usize, with: &[u8]| {
+        let mut bytes = bytes.clone();
+        bytes[at..at + with.len()].copy_from_slice(with);
+        bytes
+    };
+    for (expected, bytes) in [
+        ("too short", Vec::new()),
+        ("too short", b"PK\x05\x06".to_vec()),
+        ("no ZIP directory", [bytes.clone(), vec![0]].concat()),
+        ("no ZIP directory", bytes[..end].to_vec()),
+        ("several disks", put(end + 4, &[1])),
+        ("claims 65535 files", put(end + 8, &[0xFF; 4])),
+        ("does not end at", put(end + 12, &[0xFF; 4])),
+        ("does not end at", put(end + 16, &[0xFF; 4])),
+        ("damaged at offset", put(directory, b"XX")),
+        ("is encrypted", put(directory + 8, &[1])),
+        ("other than stored", put(directory + 10, &[12])),
+        ("needs ZIP64", put(directory + 20, &[0xFF; 8])),
+        ("two sizes differ", put(directory + 20, &[0xFE, 0xFF, 0xFF, 0xFF])),
+        ("believed", put(directory + 20, &[0xFE, 0xFF, 0xFF, 0xFF, 0xFE, 0xFF, 0xFF, 0xFF])),
+        ("the header at offset 0x0 is none", put(0, b"XX")),
+        ("contradicts the directory", put(30, b"b")),
+        ("contradicts the directory", put(8, &[8])),
+        ("another size or checksum", put(14, &[0])),
+        ("CRC32 is", put(40, b"X")),
+        ("share bytes", put(directory + 42 + 51, &[0; 4])),
+    ] {
+        let what = package(bytes).map(|package| package.digest).unwrap_err();
+        let also = expected == "share bytes" && what.contains("contradicts the directory");
+        assert!(what.contains(expected) || also, "{expected}: {what}");
+    }
+    for name in ["../a.txt", "/a.txt", "a\\b", "..", "a\u{1b}[2J", "folder/", ""] {
+        let mut archive = good();
+        archive.files.push((name.to_owned(), b"x".to_vec()));
+        stopped(archive.bytes(), "no plain file name");
+    }
+    let mut twice = good();
+    twice.files.push(("A.bin".into(), b"x".to_vec()));
+    stopped(twice.bytes(), "is in it twice");
+}
+
+#[test]
+fn a_deflated_package_is_read_and_a_bomb_is_not_unpacked() {
+    let firmware = [vec![0xFF; 4096], FIRMWARE.to_vec()].concat();
+    let mut archive = Archive::of(Packet::of(&firmware).unsigned(), firmware);
+    archive.deflated = true;
+    assert_eq!(archive.read().unwrap().firmwares[0].contradictions(), Vec::<String>::new());
+
+    let wide = vec![0; 8 << 20];
+    let mut bomb = Archive::of(Packet::of(&wide).unsigned(), wide);
+    bomb.deflated = true;
+    let bytes = bomb.bytes();
+    assert!(bytes.len() < 20_000, "{}", bytes.len());
+    stopped(bytes, "are believed");
+
+    // The directory says less than the data unpack to, and more.
+    let mut bytes = archive.bytes();
+    let end = bytes.len() - 22;
+    let directory = u32::from_le_bytes(bytes[end + 16..end + 20].try_into().unwrap()) as usize;
+    for size in [16_u8, 0xFF] {
+        for at in [22, directory + 24] {
+            bytes[at] = size;
+        }
+        stopped(bytes.clone(), "not of the size the directory says");
+    }
+}
+
+#[test]
+fn the_settings_pages_of_nrfutil_are_made_again_byte_for_byte() {
+    let application = Flat::of(&application()).unwrap();
+    for (file, chip, version) in [
+        ("settings-NRF52-v1.hex", "nRF52832", Version::V1),
+        ("settings-NRF52-v2.hex", "nRF52832", Version::V2),
+        ("settings-NRF52840-v1.hex", "nRF52840", Version::V1),
+    ] {
+        let wanted = Wanted { version, app_version: 4, bl_version: 2, validation: Validation::Crc };
+        let page = settings::make(&wanted, &application).unwrap();
+        let map = settings::image("settings", settings::page_of(chip).unwrap(), &page);
+        assert_eq!(settings::to_hex(&map), String::from_utf8(vector(&format!("nrf5sdk/{file}"))).unwrap(), "{file}");
+
+        let read = Map::from_hex(&read(&format!("nrf5sdk/{file}"))).unwrap();
+        let found = settings::find(&read).unwrap();
+        assert_eq!(found.contradictions(Some(&application)), Vec::<String>::new(), "{file}");
+        assert_eq!((found.version, found.app_version, found.bl_version, found.app_size), (version, 4, 2, 1024));
+        assert_eq!((found.app_crc, found.backup), (0x01BE_DC86, Backup::Same));
+        assert_eq!(found.crc.0, if version == Version::V1 { 0x0CD8_FBF9 } else { 0xF497_23D2 });
+        assert_eq!(found.validation_crc.map(|crc| crc.0), (version == Version::V2).then_some(0x7F0B_FEC8));
+        let told = found.explain(Some(&application));
+        assert!(told.warnings().is_empty(), "{told}");
+        assert!(told.to_string().contains("version 4, 1024 bytes"), "{told}");
+    }
+}
+
+#[test]
+fn a_page_validated_by_hash_or_not_at_all_speaks_of_its_application_only() {
+    let application = Flat::of(&application()).unwrap();
+    let wanted = |validation| Wanted { version: Version::V2, app_version: 1, bl_version: 1, validation };
+    for validation in [Validation::Sha256, Validation::None] {
+        let page = settings::make(&wanted(validation), &application).unwrap();
+        let found = settings::read(&settings::image("a", 0xF_F000, &page), 0xF_F000).unwrap();
+        assert_eq!(found.app_validation, Some(validation));
+        assert_eq!(found.contradictions(Some(&application)), Vec::<String>::new());
+    }
+    assert!(
+        settings::make(&wanted(Validation::EcdsaP256Sha256), &application).unwrap_err().contains("where the key is")
+    );
+}
+
+/// The page of the vector with one byte changed, and what is told.
+fn page_told(at: usize, value: u8, both: bool, expected: &str) {
+    let application = Flat::of(&application()).unwrap();
+    let wanted = Wanted { version: Version::V2, app_version: 4, bl_version: 2, validation: Validation::Sha256 };
+    let good = settings::make(&wanted, &application).unwrap();
+    let mut page = good.clone();
+    page[at] = value;
+    let backup = if both { page.clone() } else { good };
+    let gap = vec![0xFF; 0x1000 - page.len()];
+    let raw = Read::from_memory("page.bin", [backup, gap, page].concat());
+    let map = Map::from_raw(&raw, 0xF_E000).unwrap();
+    let told = settings::read(&map, 0xF_F000).map_or_else(
+        |problem| problem.what,
+        |settings: Settings| settings.contradictions(Some(&application)).join("; "),
+    );
+    assert!(told.contains(expected), "{expected}: {told}");
+}
+
+#[test]
+fn a_settings_page_that_a_bootloader_would_not_follow_is_told() {
+    page_told(0x08, 9, true, "the CRC32 is written as");
+    page_told(0x08, 9, false, "the backup at 0x000FE000 says something else");
+    page_told(0x20, 0, true, "there is no application to start");
+    page_told(0x18, 1, true, "the page says 1025");
+    page_told(0x1C, 1, true, "the application has the CRC32");
+    page_told(0x2A2, 0, true, "CRC32 of the boot validations");
+    page_told(0x2A2, 0xAA, true, "is that of another application");
+    page_told(0x04, 3, true, "its layout is 3");
+    page_told(0x2A1, 9, true, "of no known kind");
+    let short = Map::from_raw(&Read::from_memory("a.bin", vec![1; 50]), 0xF_F000).unwrap();
+    assert!(settings::read(&short, 0xF_F000).unwrap_err().what.contains("its layout is 16843009"));
+    let cut = [[0; 4], [1, 0, 0, 0]].concat();
+    let cut = Map::from_raw(&Read::from_memory("a.bin", cut), 0xF_F000).unwrap();
+    assert!(settings::read(&cut, 0xF_F000).unwrap_err().what.contains("cut off"));
+    assert!(settings::read(&cut, 0x7_F000).unwrap_err().what.contains("no bytes there"));
+    assert_eq!(settings::find(&cut), None);
+    assert_eq!(settings::find(&application()), None);
+}
+
+#[test]
+fn an_application_is_flattened_without_boot_record_and_uicr() {
+    let flat = |at: u32, len: usize| Flat::of(&Map::from_raw(&Read::from_memory("a.bin", vec![7; len]), at).unwrap());
+    assert_eq!(flat(0xF00, 0x103).unwrap().bytes, [7, 7, 7, 0xFF]);
+    assert!(flat(0x1000_1000, 8).unwrap_err().what.contains("nothing in the flash"));
+    assert!(flat(0, 0x1000).is_err());
+    assert!(flat(0x1000, (2 << 20) + 1).unwrap_err().what.contains("spans more than"));
+    let far = b":020000040000FA\n:0120000000DF\n:020000040FFFEC\n:0100000000FF\n:00000001FF\n".to_vec();
+    let far = Map::from_hex(&Read::from_memory("a.hex", far)).unwrap();
+    assert!(Flat::of(&far).unwrap_err().what.contains("spans more than"), "two bytes far apart fill no memory");
+}
+
+/// A bootloader of words that look like code, with these bytes at 0x200.
+fn bootloader(inside: &[u8]) -> Map {
+    let mut bytes: Vec<u8> = (0..1024_u32).flat_map(|word| (word.wrapping_mul(0x9E37_79B9)).to_le_bytes()).collect();
+    bytes[0x200..0x200 + inside.len()].copy_from_slice(inside);
+    Map::from_raw(&Read::from_memory("bl.bin", bytes), 0x7_8000).unwrap()
+}
+
+#[test]
+fn the_key_of_a_unit_takes_the_place_of_the_placeholder_and_of_no_other_byte() {
+    let (old, new) = (key("p256-a"), key("p256-b"));
+    let spki = [&keys::P256_SPKI_HEAD[..], PLACEHOLDER].concat();
+    for (form, inside) in [
+        (Form::Nrf5SdkLe, PLACEHOLDER.to_vec()),
+        (Form::Nrf5SdkLe, Form::Nrf5SdkLe.bytes(&old)),
+        (Form::Raw, PLACEHOLDER.to_vec()),
+        (Form::Raw, Form::Raw.bytes(&old)),
+        (Form::Spki, spki),
+        (Form::Spki, Form::Spki.bytes(&old)),
+    ] {
+        let before = bootloader(&inside);
+        let patch = Patch { at: 0x7_8200, form };
+        let after = patch.apply(&before, &new, &list()).unwrap();
+        let changed: Vec<usize> = before.segments()[0]
+            .bytes
+            .iter()
+            .zip(&after.segments()[0].bytes)
+            .enumerate()
+            .filter(|(_, (a, b))| a != b)
+            .map(|(at, _)| at)
+            .collect();
+        assert!(changed.iter().all(|at| (0x200..0x200 + form.len() as usize).contains(at)), "{form:?}");
+        let at = 0x7_8200..0x7_8200 + form.len();
+        assert_eq!(form.key(after.bytes(at).unwrap()), Some(new.clone()));
+        if form != Form::Spki {
+            let [bare] = &bare_keys(&after)[..] else { panic!("{form:?}") };
+            assert_eq!((bare.at, bare.form, &bare.key), (0x7_8200, form, &new));
+        }
+    }
+}
+
+#[test]
+fn a_place_that_is_not_that_of_the_only_key_is_not_patched() {
+    let told = |inside: &[u8], at: u32, form: Form, expected: &str, exit: Exit| {
+        let problems = Patch { at, form }.apply(&bootloader(inside), &key("p256-b"), &list()).unwrap_err();
+        assert!(
+            problems.iter().any(|problem| problem.what.contains(expected) && problem.exit == exit),
+            "{expected}: {problems:?}"
+        );
+    };
+    let le = Form::Nrf5SdkLe.bytes(&key("p256-a"));
+    told(&[0xFF; 64], 0x7_8200, Form::Nrf5SdkLe, "erased flash", Exit::Usage);
+    told(&[0; 64], 0x7_8200, Form::Nrf5SdkLe, "all zeros", Exit::Usage);
+    told(&[0; 0], 0x7_8200, Form::Nrf5SdkLe, "neither a P-256 key", Exit::Usage);
+    told(&le, 0x7_8204, Form::Nrf5SdkLe, "neither a P-256 key", Exit::Usage);
+    told(&le, 0x7_8200, Form::Raw, "neither a P-256 key", Exit::Usage);
+    told(&le, 0x7_8FF0, Form::Nrf5SdkLe, "has no 64 bytes at 0x00078FF0", Exit::Usage);
+    told(&le, 0xFFFF_FFF0, Form::Spki, "has no 91 bytes", Exit::Usage);
+    told(
+        &[&PLACEHOLDER[..], &PLACEHOLDER[..]].concat(),
+        0x7_8200,
+        Form::Raw,
+        "a second placeholder at 0x00078240",
+        Exit::Usage,
+    );
+    let second = [&le[..], &Form::Raw.bytes(&key("p256-c"))].concat();
+    told(&second, 0x7_8200, Form::Nrf5SdkLe, "at 0x00078240, beside the key of the device", Exit::Usage);
+    told(&second, 0x7_8240, Form::Raw, "at 0x00078200, beside the key of the device", Exit::Usage);
+    let spki = [&le[..], &Form::Spki.bytes(&key("p256-c"))].concat();
+    told(&spki, 0x7_8200, Form::Nrf5SdkLe, "beside the key of the device", Exit::Usage);
+    let sec1 = p256_sec1();
+    told(&[&le[..], &sec1[..]].concat(), 0x7_8200, Form::Nrf5SdkLe, "a private key", Exit::KeyRefused);
+}
+
+/// The private half of a throw-away key in SEC1 DER.
+fn p256_sec1() -> Vec<u8> {
+    let scalar = signer("p256-c").to_bytes();
+    [&[0x30, 0x31, 0x02, 0x01, 0x01, 0x04, 0x20][..], &scalar, &b"\xA0\x0A\x06\x08\x2A\x86\x48\xCE\x3D\x03\x01\x07"[..]]
+        .concat()
+}
+
+#[test]
+fn a_package_is_held_against_the_key_in_its_bootloader() {
+    let package = dfu::read(&read("nrf5sdk/app.zip")).unwrap();
+    let le = |name: &str| Form::Nrf5SdkLe.bytes(&key(name));
+    assert_eq!(package.taken_by(&bootloader(&le("p256-a"))), []);
+    let told = |inside: &[u8], expected: &str| {
+        let problems = package.taken_by(&bootloader(inside));
+        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        assert!(problem.what.contains(expected) && problem.what.ends_with("(bootloader `bl.bin`)"), "{problem}");
+    };
+    told(&le("p256-b"), "is not signed by key");
+    told(&[], "no key was found");
+    told(&[le("p256-a"), le("p256-b")].concat(), "there are some at 0x00078200, 0x00078240");
+}
+
+#[test]
+fn every_published_key_of_the_sdk_is_found_in_a_bootloader() {
+    let published: serde_json::Value = serde_json::from_slice(
+        &fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/known-dev-keys.json")).unwrap(),
+    )
+    .unwrap();
+    let (mut carried, list) = (0, list());
+    for entry in published["keys"].as_array().unwrap() {
+        let spki = entry["spki_der_hex"].as_str().and_then(bytes_from_hex).unwrap_or_default();
+        let Ok(key) = PublicKey::from_spki(&spki) else { continue };
+        carried += 1;
+        let map = bootloader(&Form::Nrf5SdkLe.bytes(&key));
+        let [bare] = &bare_keys(&map)[..] else { panic!("{entry}") };
+        assert_eq!(bare.key, key);
+        assert!(list.refuses(&bare.key).is_some(), "{entry}");
+    }
+    assert!(carried > 20, "{carried}");
+}
+
+#[test]
+fn the_package_inside_the_ble_driver_is_recognised_and_explained() {
+    let Some(path) = std::env::var_os("ROOTSTAMP_REAL_DFU").map(PathBuf::from) else {
+        // Without the download, its init packets alone, as they stand in the package.
+        let softdevice = "0a4908011245 08ffffffff0f 1034 1a0300a501 2001 2884c107 3000 3800 4224 08031220 \
+                          e416fab07c4314528f2a89c980ca6bf7134e65c0d31469fb67c9b16609dbd829 4801 52040801 1200";
+        let init = dfu::Init::read(&bytes_from_hex(&softdevice.replace(' ', "")).unwrap()).unwrap();
+        assert_eq!((init.kind, init.sd_size, &init.sd_req[..]), (Kind::Softdevice, 123_012, &[0, 0xA5][..]));
+        assert!(init.is_debug && init.signature.is_none());
+        return;
+    };
+    let package = dfu::read(&Read::from_memory("dfu.zip", fs::read(path).unwrap())).unwrap();
+    let told = package.explain(None, &list());
+    println!("{told}");
+    assert_eq!(package.firmwares.len(), 2);
+    assert!(package.firmwares.iter().all(|firmware| firmware.contradictions().is_empty()));
+    assert_eq!(told.warnings().iter().filter(|why| why.starts_with("unsigned: ")).count(), 2, "{told}");
+    assert!(told.to_string().contains("s132_nrf52_5.1.0"), "{told}");
+}
+
+#[test]
+fn another_unzip_agrees_about_our_archives() {
+    let archive = Archive::of(Packet::of(FIRMWARE).unsigned(), FIRMWARE.to_vec());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zip");
+    fs::write(&path, archive.bytes()).unwrap();
+    let Ok(output) = Command::new("python3").args(["-m", "zipfile", "-t"]).arg(&path).output() else { return };
+    assert!(output.status.success(), "{output:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_readers_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        let _ = package(bytes.clone());
+        let _ = dfu::Init::read(&bytes);
+        if let Ok(map) = Map::from_raw(&Read::from_memory("a.bin", bytes), 0xF_EFF0) {
+            let _ = settings::read(&map, 0xF_F000);
+            let _ = Flat::of(&map);
+        }
+    }
+
+    #[test]
+    fn no_mutation_of_a_package_is_taken_for_the_package(at in 0..1665_usize, value in any::<u8>()) {
+        let good = vector("nrf5sdk/app.zip");
+        let mut bytes = good.clone();
+        bytes[at] = value;
+        if let Ok(package) = package(bytes.clone())
+            && package.verify(&key("p256-a")).is_empty()
+        {
+            // Dates, attributes and the version that made it are the only bytes nobody reads.
+            let same = dfu::read(&read("nrf5sdk/app.zip")).unwrap();
+            prop_assert_eq!(&package.firmwares[0].init, &same.firmwares[0].init);
+            prop_assert_eq!(package.firmwares[0].sha256, same.firmwares[0].sha256);
+        }
+    }
+
+    #[test]
+    fn no_mutation_of_an_init_packet_keeps_its_signature(at in 0..140_usize, flip in 1..=255_u8) {
+        let mut dat = vector("nrf5sdk/app/app-at-0x26000.dat");
+        dat[at] ^= flip;
+        if let Ok(init) = dfu::Init::read(&dat) {
+            let signed = init.signature.as_ref().is_some_and(|signature| signature.is_by(&key("p256-a"), &init.command));
+            prop_assert!(!signed);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! ELF: what its segments put into flash, and every way in which its lengths can lie.
+
+use proptest::prelude::*;
+use rootstamp::{
+    fault::Problem,
+    file,
+    image::{Map, elf},
+};
+
+fn read(bytes: &[u8]) -> Result<Map, Vec<Problem>> {
+    Map::from_elf(&file::Read::from_memory("a.elf", bytes.to_vec()))
+}
+
+/// One program header: kind, file offset, physical address, length in the file and in memory.
+type Header = (u32, u32, u32, u32, u32);
+
+const LOAD: u32 = 1;
+
+/// A linked Arm program with these program headers; its contents begin at 0x100.
+fn elf(headers: &[Header], contents: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x7F, b'E', b'L', b'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    bytes.extend([2, 0, 40, 0]);
+    bytes.extend([1u32, 0x0101, 52, 0, 0x0500_0200].iter().flat_map(|word| word.to_le_bytes()));
+    bytes.extend(
+        [52u16, 32, u16::try_from(headers.len()).unwrap(), 40, 0, 0].iter().flat_map(|half| half.to_le_bytes()),
+    );
+    for (kind, offset, physical, in_file, in_memory) in headers {
+        let words = [*kind, *offset, 0x2000_0000, *physical, *in_file, *in_memory, 5, 4];
+        bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    }
+    bytes.resize(0x100.max(bytes.len()), 0);
+    bytes.extend(contents);
+    bytes
+}
+
+#[test]
+fn a_program_lies_at_its_physical_addresses_joined_and_in_order() {
+    let headers = [
+        (LOAD, 0x104, 0xC004, 4, 4),
+        (LOAD, 0x100, 0xC000, 4, 4),
+        (LOAD, 0x108, 0x1000_1080, 2, 8),
+        (4, 0x100, 0, 4, 4),
+        (LOAD, 0x100, 0xD000, 0, 64),
+    ];
+    let map = read(&elf(&headers, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10])).unwrap();
+    let segments: Vec<_> = map.segments().iter().map(|segment| (segment.at, &segment.bytes[..])).collect();
+    assert_eq!(segments, [(0xC000, &[1, 2, 3, 4, 5, 6, 7, 8][..]), (0x1000_1080, &[9, 10][..])]);
+    assert_eq!((map.entry(), map.name(), map.line_of(0xC000)), (Some(0x101), "a.elf", None));
+}
+
+#[test]
+fn a_file_that_is_no_program_for_these_chips_is_told_why() {
+    let good = elf(&[(LOAD, 0x100, 0xC000, 4, 4)], &[1, 2, 3, 4]);
+    assert!(read(&good).is_ok() && elf::begins(&good));
+    let with = |at: usize, byte: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = byte;
+        bytes
+    };
+    for (bytes, expected) in [
+        (b"\x7fEL".to_vec(), "is not ELF"),
+        (good[..5].to_vec(), "cut off in its header"),
+        (good[..40].to_vec(), "cannot be read"),
+        (with(4, 2), "64-bit"),
+        (with(5, 2), "big-endian"),
+        (with(4, 9), "unknown class"),
+        (with(18, 62), "for machine 62"),
+        (with(18, 243), "for machine 243"),
+        (with(16, 1), "link it first"),
+        (with(16, 3), "of type 3"),
+        (with(42, 56), "program headers cannot be read"),
+        (with(28, 0xFF), "program headers cannot be read"),
+    ] {
+        let problems = read(&bytes).unwrap_err();
+        assert!(problems[0].what.contains(expected), "{problems:?}, expected {expected}");
+    }
+}
+
+#[test]
+fn segments_that_lie_are_refused_each_for_its_own_reason() {
+    let four = [1, 2, 3, 4];
+    for (headers, expected) in [
+        (vec![(LOAD, 0x101, 0xC000, 4, 4)], "segment 0 claims 4 bytes at offset 257 of a file of 260 bytes"),
+        (vec![(LOAD, 0x100, 0xC000, 0xFFFF_FFFF, 0xFFFF_FFFF)], "segment 0 claims 4294967295 bytes"),
+        (vec![(LOAD, 0xFFFF_FFFF, 0xC000, 4, 4)], "segment 0 claims 4 bytes at offset 4294967295"),
+        (vec![(LOAD, 0x100, 0xFFFF_FFFE, 4, 4)], "runs past the end of memory"),
+        (vec![(LOAD, 0x100, 0xC000, 4, 2)], "holds 4 bytes for 2 bytes of memory"),
+        (vec![(LOAD, 0x100, 0xC000, 4, 4), (LOAD, 0x100, 0xC003, 4, 4)], "segment 1 writes 0x0000C003 a second time"),
+        (vec![(4, 0x100, 0xC000, 4, 4)], "holds nothing to load"),
+        (vec![], "holds nothing to load"),
+        (vec![(LOAD, 0, 0xC000, 200, 200), (LOAD, 0, 0xD000, 200, 200)], "hold more bytes than the file"),
+    ] {
+        let problems = read(&elf(&headers, &four)).unwrap_err();
+        assert!(problems[0].what.contains(expected), "{problems:?}, expected {expected}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_elf_reader_panic_or_grow(
+        edits in proptest::collection::vec((0usize..0x110, any::<u8>()), 0..12),
+        length in 0usize..0x110,
+    ) {
+        let mut bytes = elf(&[(LOAD, 0x100, 0xC000, 8, 8), (LOAD, 0x108, 0xD000, 8, 8)], &[7; 16]);
+        for (at, value) in edits {
+            bytes[at] = value;
+        }
+        bytes.truncate(length.max(1));
+        if let Ok(map) = read(&bytes) {
+            prop_assert!(map.len() <= bytes.len());
+        }
+    }
+}

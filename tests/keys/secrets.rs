@@ -1,0 +1,371 @@
+//! Private halves: recognised in every form, never shown; and the one that a device may carry.
+
+use std::fmt::Debug;
+
+use proptest::prelude::*;
+use rootstamp::{
+    fault::Exit,
+    file::Read,
+    ident::{bytes_from_hex, hex},
+    image::{
+        Map,
+        scan::{self, Found, Kind},
+    },
+    keys::{self, Algorithm, AnyKey, DecryptionKey, bare, private, refuse::RefuseList},
+};
+
+use super::{any::key, bytes, der};
+
+/// The secret number of a vector, by a way of its own: at a fixed place of its PKCS#8.
+fn secret(name: &str) -> Vec<u8> {
+    let der = der(&format!("{name}.priv.pem"));
+    match name {
+        "p256-a" | "p256-b" => der[36..68].to_vec(),
+        "p384-a" => der[35..83].to_vec(),
+        "ed25519-a" | "x25519-a" => der[16..48].to_vec(),
+        // Somewhere inside one of its primes.
+        "rsa2048-a" => der[der.len() - 300..der.len() - 268].to_vec(),
+        other => panic!("{other}"),
+    }
+}
+
+/// Nothing of the secret in any form that a person or a program could read it in.
+fn silent(said: &str, secret: &[u8]) {
+    let said = said.to_ascii_lowercase();
+    for window in secret.windows(4) {
+        let spaced =
+            |separator: &str| window.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(separator);
+        let digits = window.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+        for form in [spaced(""), spaced(" "), spaced(":"), spaced(", "), digits] {
+            assert!(!said.contains(&form), "{said}");
+        }
+    }
+}
+
+/// Every file that holds the private half of a vector, and of which one.
+fn files() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let text = |name: &str| bytes(name);
+    let mut files = Vec::new();
+    for (of, name) in [
+        ("p256-a", "p256-a.priv.pem"),
+        ("p256-a", "p256-a.sec1.pem"),
+        ("p256-a", "p256-a.encrypted.pem"),
+        ("p256-a", "p256-a.sec1-encrypted.pem"),
+        ("p256-a", "p256-a.encrypted.der"),
+        ("p256-a", "p256-a.encrypted-pkcs12.der"),
+        ("p256-a", "p256-a.openssh"),
+        ("p256-a", "p256-a.jwk"),
+        ("p256-a", "p256-a.p12"),
+        ("p384-a", "p384-a.priv.pem"),
+        ("ed25519-a", "ed25519-a.priv.pem"),
+        ("ed25519-a", "ed25519-a.openssh"),
+        ("x25519-a", "x25519-a.priv.pem"),
+        ("rsa2048-a", "rsa2048-a.priv.pem"),
+        ("rsa2048-a", "rsa2048-a.pkcs1.priv.pem"),
+        ("rsa2048-a", "rsa2048-a.pkcs1-encrypted.pem"),
+        ("rsa2048-a", "rsa2048-a.pkcs1.priv.der"),
+    ] {
+        files.push((of, name, text(name)));
+    }
+    for (of, name) in [
+        ("p256-a", "p256-a.priv.pem"),
+        ("p256-a", "p256-a.sec1.pem"),
+        ("p256-a", "p256-a.encrypted.pem"),
+        ("p256-a", "p256-a.openssh"),
+        ("p384-a", "p384-a.priv.pem"),
+        ("ed25519-a", "ed25519-a.priv.pem"),
+        ("x25519-a", "x25519-a.priv.pem"),
+        ("rsa2048-a", "rsa2048-a.priv.pem"),
+        ("rsa2048-a", "rsa2048-a.pkcs1.priv.pem"),
+    ] {
+        files.push((of, name, if name.ends_with("openssh") { openssh(name) } else { der(name) }));
+        let bare: String = String::from_utf8(text(name)).unwrap();
+        let bare: Vec<&str> = bare.lines().filter(|line| !line.starts_with('-')).collect();
+        if !name.ends_with("openssh") {
+            files.push((of, "base64 without its PEM lines", bare.join("\n").into_bytes()));
+        }
+    }
+    for of in ["p256-a", "p384-a", "ed25519-a"] {
+        let (secret, public) = (secret(of), key(of));
+        let mut little = secret.clone();
+        little.reverse();
+        files.push((of, "scalar, raw key", [&secret, public.raw()].concat()));
+        files.push((of, "raw key, scalar", [public.raw(), &secret].concat()));
+        files.push((of, "scalar, SPKI", [&secret, public.spki()].concat()));
+        files.push((of, "SPKI, gap, scalar", [public.spki(), &[0; 40], &secret].concat()));
+        let pem = bytes(&format!("{of}.pub.pem"));
+        let certificate = bytes(&format!("{of}.cert.der"));
+        files.push((of, "certificate, scalar", [&certificate[..], &secret].concat()));
+        files.push((of, "private key behind a public one", [&pem[..], &bytes(&format!("{of}.priv.pem"))].concat()));
+        let (private_digits, digits) = (hex(&secret), hex(public.raw()));
+        files.push((of, "scalar, raw key in digits", format!("{private_digits}\n{digits}\n").into_bytes()));
+        let json = format!("{{\"verify\": \"0x{digits}\",\n \"sign\": \"0x{private_digits}\"}}");
+        files.push((of, "raw key, scalar in JSON digits", json.into_bytes()));
+        let spki = format!("sign={private_digits};verify={};", hex(public.spki()));
+        files.push((of, "digits of a raw key as SPKI", spki.into_bytes()));
+        if of != "ed25519-a" {
+            files.push((of, "point, scalar", [&[4], public.raw(), &secret].concat()));
+        }
+        if of == "p256-a" {
+            files.push((of, "scalar, last byte first, SPKI", [&little, public.spki()].concat()));
+        }
+    }
+    files
+}
+
+/// What OpenSSH's armour holds.
+fn openssh(name: &str) -> Vec<u8> {
+    use p256::pkcs8::der::pem;
+    let text = String::from_utf8(bytes(name)).unwrap();
+    let body: String = text.lines().filter(|line| !line.starts_with('-')).collect::<Vec<_>>().join("");
+    let lines: Vec<String> = body.as_bytes().chunks(64).map(|line| String::from_utf8(line.to_vec()).unwrap()).collect();
+    let wrapped = format!("-----BEGIN X-----\n{}\n-----END X-----\n", lines.join("\n"));
+    pem::decode_vec(wrapped.as_bytes()).unwrap().1
+}
+
+#[test]
+fn a_private_half_is_refused_in_every_form_and_nothing_of_it_is_said() {
+    for (of, what, bytes) in files() {
+        let file = Read::from_memory("key", bytes.clone());
+        assert!(private::form_of_file(&bytes).is_some(), "{of}: {what}");
+        for problem in [keys::read_any(&file).unwrap_err(), keys::read(&file).unwrap_err()] {
+            assert_eq!(problem.exit, Exit::KeyRefused, "{of}: {what}: {problem}");
+            assert!(problem.what.contains("holds a private key"), "{of}: {what}: {problem}");
+            silent(&format!("{problem} {problem:?}"), &secret(of));
+        }
+        let readers = [
+            format!("{:?}", AnyKey::from_der(&bytes)),
+            format!("{:?}", AnyKey::from_spki(&bytes)),
+            format!("{:?}", AnyKey::from_pkcs1(&bytes)),
+            format!("{:?}", AnyKey::from_certificate(&bytes)),
+            format!("{:?}", AnyKey::at_start(&bytes)),
+        ];
+        readers.iter().for_each(|said| silent(said, &secret(of)));
+    }
+}
+
+#[test]
+fn a_private_half_inside_an_image_is_found_and_nothing_of_it_is_said() {
+    let list = RefuseList::built_in().unwrap();
+    // Text without armour and PKCS#12 do not travel inside firmware.
+    let elsewhere = |what: &str| ["base64 without its PEM lines", "p256-a.jwk", "p256-a.p12"].contains(&what);
+    // A raw public key is told from noise only by its private half standing right beside it.
+    let raw = |what: &str| what.contains("raw key") || what.contains("point");
+    for (of, what, bytes) in files().into_iter().filter(|(_, what, _)| !elsewhere(what) && !raw(what)) {
+        let image = [&[0xA5; 6000][..], &bytes, &[0xFF; 300]].concat();
+        let map = Map::from_raw(&Read::from_memory("image.bin", image), 0x1000).unwrap();
+        let found = scan::keys(&map, &list);
+        let private: Vec<&Found> = found.iter().filter(|found| matches!(found.kind, Kind::Private(_))).collect();
+        assert!(!private.is_empty(), "{of}: {what}: {found:?}");
+        let within = |found: &&&Found| (0x1000 + 6000..0x1000 + 6000 + bytes.len()).contains(&(found.at as usize));
+        assert_eq!(private.iter().filter(within).count(), private.len(), "{of}: {what}");
+        let said: String =
+            found.iter().map(|found| format!("{found:?} {} {}", found.describe(), found.what())).collect();
+        silent(&said, &secret(of));
+    }
+}
+
+#[test]
+fn what_only_resembles_a_private_half_is_not_called_one() {
+    for name in ["p256-a", "p384-a", "ed25519-a", "x25519-a", "rsa2048-a"] {
+        assert_eq!(private::form_of_file(&bytes(&format!("{name}.pub.pem"))), None, "{name}");
+        assert_eq!(private::form_of_file(&bytes(&format!("{name}.spki.der"))), None, "{name}");
+    }
+    let (secret, other) = (secret("p256-b"), key("p256-a"));
+    for bytes in [
+        [&secret[..], other.raw()].concat(),
+        [&secret[..], other.spki()].concat(),
+        br#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#.to_vec(),
+        b"GW3 board 7".to_vec(),
+    ] {
+        assert_eq!(private::form_of_file(&bytes), None, "{bytes:02x?}");
+    }
+    let mut almost = self::secret("p256-a");
+    almost[31] ^= 1;
+    assert_eq!(private::form_of_file(&[&almost[..], other.spki()].concat()), None);
+}
+
+#[test]
+fn a_program_that_reads_key_files_holds_no_private_key() {
+    let list = RefuseList::built_in().unwrap();
+    let constants = b"-----BEGIN RSA PRIVATE KEY-----\0-----END RSA PRIVATE KEY-----\0-----BEGIN EC PRIVATE KEY-----\0\
+        -----BEGIN PRIVATE KEY-----\0-----BEGIN ENCRYPTED PRIVATE KEY-----\0Proc-Type: 4,ENCRYPTED\0openssh-key-v1\0none\0";
+    let map = Map::from_raw(&Read::from_memory("image.bin", constants.to_vec()), 0).unwrap();
+    assert!(scan::keys(&map, &list).is_empty(), "the constants of pkparse.c");
+}
+
+#[test]
+fn a_json_web_key_is_private_alone_in_a_set_or_torn() {
+    let jwk = String::from_utf8(bytes("p256-a.jwk")).unwrap();
+    for text in [
+        jwk.clone(),
+        format!("{{\"keys\": [{{\"kty\":\"EC\"}}, {jwk}]}}"),
+        jwk[..jwk.len() - 1].to_owned(),
+        r#"{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ"}"#.to_owned(),
+        r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne","x":"11qYAY"}"#.to_owned(),
+    ] {
+        assert_eq!(private::form_of_file(text.as_bytes()), Some("JSON Web Key"), "{text}");
+    }
+}
+
+#[test]
+fn a_bare_scalar_is_found_as_far_as_is_said_and_no_farther() {
+    let (public, secret) = (key("p256-a"), secret("p256-a"));
+    let apart = |gap: usize| {
+        let bytes = [&secret[..], &vec![0x77; gap], public.spki()].concat();
+        bare::beside(&bytes, [(&public, secret.len() + gap..bytes.len())]).len()
+    };
+    assert_eq!((apart(0), apart(bare::REACH - 32), apart(bare::REACH - 31)), (1, 1, 0));
+    for form in [public.spki(), public.raw(), &public.nrf5_sdk().unwrap()] {
+        let found = bare::beside(&[form, &secret].concat(), [(&public, 0..form.len())]);
+        assert_eq!((found[0].at, found[0].len), (form.len(), 32));
+    }
+}
+
+/// Each would take minutes if what is tried were not bounded.
+#[test]
+fn a_hostile_key_file_is_told_from_a_private_one_all_the_same() {
+    let fill = |piece: &[u8]| piece.repeat(60_000 / piece.len());
+    let spki = |name: &str| bytes(&format!("{name}.spki.der"));
+    for file in [
+        fill(&spki("p256-a")),
+        fill(&spki("p384-a")),
+        fill(&spki("ed25519-a")),
+        fill(hex(&spki("p256-a")).as_bytes()),
+        fill(format!("{};", hex(key("ed25519-a").raw())).as_bytes()),
+        fill(b"-----BEGIN "),
+        fill(b"-----BEGIN A-----\n"),
+        fill(&[0x30, 0x80]),
+        fill(b"M"),
+        fill(b"[{\"kty\":"),
+    ] {
+        assert_eq!(private::form_of_file(&file), None);
+    }
+}
+
+#[test]
+fn a_file_of_public_keys_only_does_not_make_the_search_for_scalars_last() {
+    let many: Vec<u8> = std::iter::repeat_n(key("p384-a").spki().to_vec(), 400).flatten().collect();
+    let public = key("p384-a");
+    assert_eq!(bare::beside(&many, (0..400).map(|index| (&public, 120 * index..120 * (index + 1)))), []);
+}
+
+const DECRYPTION: &[(&str, Algorithm)] =
+    &[("p256-a", Algorithm::P256), ("x25519-a", Algorithm::X25519), ("rsa2048-a", Algorithm::Rsa2048)];
+
+/// As `imgtool getpriv` makes it: nothing optional. [MCUboot imgtool keys/privatebytes.py]
+fn minimal() -> Vec<u8> {
+    let head = "304102 0100 301306072a8648ce3d020106082a8648ce3d030107 0427 3025 020101 0420".replace(' ', "");
+    [bytes_from_hex(&head).unwrap(), secret("p256-a")].concat()
+}
+
+#[test]
+fn a_decryption_key_is_known_by_its_public_half_whatever_holds_it() {
+    for (name, algorithm) in DECRYPTION {
+        let pem = Read::from_memory("enc.pem", bytes(&format!("{name}.priv.pem")));
+        let whole = der(&format!("{name}.priv.pem"));
+        let in_image = [&whole[..], &[0xFF; 40]].concat();
+        let (found, length) = DecryptionKey::at_start(&in_image).unwrap();
+        assert_eq!(length, whole.len(), "{name}");
+        for key in [DecryptionKey::read(&pem).ok().unwrap(), DecryptionKey::from_der(&whole).ok().unwrap(), found] {
+            assert_eq!(key.spki_sha256(), super::any::key(name).spki_sha256(), "{name}");
+            assert_eq!(key.algorithm(), *algorithm, "{name}");
+        }
+    }
+    for der in [minimal(), der("p256-a.sec1.pem"), bytes("rsa2048-a.pkcs1.priv.der")] {
+        assert!(DecryptionKey::from_der(&der).is_ok(), "{}", hex(&der[..8]));
+    }
+    assert_eq!(DecryptionKey::from_der(&minimal()).ok().unwrap().spki_sha256(), key("p256-a").spki_sha256());
+}
+
+#[test]
+fn a_decryption_key_inside_a_bootloader_is_known_from_where_it_was_found() {
+    let list = RefuseList::built_in().unwrap();
+    for (name, der) in [
+        ("p256-a", minimal()),
+        ("x25519-a", der("x25519-a.priv.pem")),
+        ("rsa2048-a", bytes("rsa2048-a.pkcs1.priv.der")),
+    ] {
+        let image = [&[0xA5; 40][..], &der, &[0xFF; 50]].concat();
+        let map = Map::from_raw(&Read::from_memory("bootloader.bin", image), 0).unwrap();
+        let found = scan::keys(&map, &list);
+        let private = found.iter().find(|found| found.at == 40).unwrap();
+        assert_eq!(private.decryption_key(&map).unwrap().spki_sha256(), key(name).spki_sha256(), "{name}");
+    }
+    let map = Map::from_raw(&Read::from_memory("bootloader.bin", key("p256-a").spki().to_vec()), 0).unwrap();
+    assert!(scan::keys(&map, &list)[0].decryption_key(&map).is_none(), "a public key");
+}
+
+#[test]
+fn what_decrypts_no_images_is_no_decryption_key() {
+    for (der, said) in [
+        (der("ed25519-a.priv.pem"), "decrypts no images"),
+        (der("p384-a.priv.pem"), "decrypts no images"),
+        (bytes("p256-a.encrypted.der"), "is encrypted"),
+        (bytes("p256-a.spki.der"), "no private key begins here"),
+        (minimal()[..60].to_vec(), "longer than what is left"),
+        ([minimal(), vec![0]].concat(), "left over"),
+    ] {
+        let bad = DecryptionKey::from_der(&der).err().unwrap().to_string();
+        assert!(bad.contains(said), "{bad}, expected {said}");
+        silent(&bad, &secret("p256-a"));
+    }
+    let mut damaged = der("rsa2048-a.priv.pem");
+    damaged[700] ^= 1;
+    assert!(DecryptionKey::from_der(&damaged).is_err(), "its numbers do not belong together");
+}
+
+#[test]
+fn a_published_decryption_key_is_refused_by_its_public_half() {
+    let list = RefuseList::built_in().unwrap();
+    assert!(list.refuses_digest(&DecryptionKey::from_der(&minimal()).ok().unwrap().spki_sha256()).is_none());
+    let encrypting = list.all().iter().filter(|refused| refused.category() == "image-encryption");
+    assert_eq!(encrypting.filter_map(|refused| list.refuses_digest(&refused.spki_sha256)).count(), 6);
+}
+
+/// Compiles only while there is one way to be this, which is not to be shown.
+trait Unshown<How> {
+    fn is_unshown() {}
+}
+
+impl<T: ?Sized> Unshown<()> for T {}
+impl<T: ?Sized + Debug> Unshown<u8> for T {}
+impl<T: ?Sized + std::fmt::Display> Unshown<u16> for T {}
+impl<T: ?Sized + serde::Serialize> Unshown<u32> for T {}
+impl<T: Clone> Unshown<u64> for T {}
+
+#[test]
+fn a_decryption_key_cannot_be_shown_copied_or_written() {
+    <DecryptionKey as Unshown<_>>::is_unshown();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn no_bytes_make_the_search_for_private_halves_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        head in proptest::sample::select(vec!["", "30770201010420", "308204a40201000282010100", "302e020100300506032b656e0422", "2d2d2d2d2d424547494e20", "3081"]),
+    ) {
+        let bytes = [bytes_from_hex(head).unwrap(), bytes].concat();
+        let _ = (private::form_of_file(&bytes), DecryptionKey::from_der(&bytes).is_ok(), DecryptionKey::at_start(&bytes).is_some());
+    }
+
+    #[test]
+    fn no_private_key_cut_short_or_changed_panics_or_is_shown(
+        (of, what, bytes) in proptest::sample::select(files()),
+        at in any::<proptest::sample::Index>(),
+        flip in any::<u8>(),
+        cut in any::<bool>(),
+    ) {
+        let mut bytes = bytes;
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        if cut {
+            bytes.truncate(at);
+        }
+        if let Err(problem) = keys::read_any(&Read::from_memory("key", bytes)) {
+            silent(&format!("{problem} {problem:?} {what}"), &secret(of));
+        }
+    }
+}
