@@ -29,7 +29,7 @@ use crate::{
 /// machine is slow, a spinning driver never ends.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Bits per second of a board's console; what Nordic's samples use. [nordic-facts does not say; NCS default]
+/// Bits per second of a board's console: the default of Nordic's samples, *unconfirmed* for a product's own firmware.
 const BAUD: u32 = 115_200;
 
 /// Which virtual boards are made, where a station names some.

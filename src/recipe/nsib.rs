@@ -25,7 +25,7 @@ use crate::{
 /// First two words of what stands behind a signed program. [B7; sdk-nrf bl_validation]
 const VALIDATION_INFO: [u8; 8] = [0xde, 0xe6, 0x1e, 0x28, 0x83, 0x84, 0x51, 0x86];
 
-/// From there: magic, address, hash and public key, then the signature of 64 bytes. [sdk-nrf include/fw_info.h]
+/// From there: magic, address, hash and public key, then the signature of 64 bytes. [sdk-nrf subsys/bootloader/bl_validation]
 const SIGNATURE_AT: usize = 12 + 4 + 32 + 64;
 
 /// The bootloader itself: recognised, and without a key of its own.

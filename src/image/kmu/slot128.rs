@@ -1,17 +1,17 @@
-//! Key slots of nRF53 and nRF91: 128 slots of 128 bits beside the NVMC. [PS-5340, KMU]
+//! Key slots of nRF53 and nRF91: 128 slots of 128 bits beside the NVMC. [SVD and sdk-nrf, KMU of nRF5340 and nRF9160]
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// KMU.SELECTKEYSLOT: number of the slot and one, 0 for none. [PS-5340, KMU]
+/// KMU.SELECTKEYSLOT: number of the slot and one, 0 for none. [SVD and sdk-nrf, KMU of nRF5340 and nRF9160]
 const SELECT: u32 = 0x5003_9500;
 /// DEST of slot 0; the permissions follow. [SVD UICR.KEYSLOT of nRF5340 and nRF9160]
 const CONFIG: u32 = 0x00FF_8400;
 /// VALUE of slot 0. [SVD UICR.KEYSLOT of nRF5340 and nRF9160]
 const VALUE: u32 = 0x00FF_8800;
 
-/// What may be done with a slot. [PS-5340, KMU]
+/// What may be done with a slot. [SVD and sdk-nrf, KMU of nRF5340 and nRF9160]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "the four bits of one word")]
 pub struct Permission {
