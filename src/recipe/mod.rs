@@ -24,6 +24,7 @@ mod serial;
 mod shelf;
 mod slots;
 mod symbols;
+mod words;
 mod written;
 
 pub use crate::page::{Place, Placed};
@@ -258,7 +259,7 @@ pub fn read(path: &Path, mode: Option<Mode>) -> Result<Product, Vec<Problem>> {
 /// Everything that is wrong with them, at once.
 pub fn read_from(shelf: &dyn Shelf, path: &Path, mode: Option<Mode>) -> Result<Product, Vec<Problem>> {
     let source = shelf.take(path, FILE_LIMIT).map_err(|problem| vec![problem])?;
-    let (written, mut problems) = written::read(&source);
+    let (written, mut problems) = words::read(&source);
     let Some(written) = written else { return Err(problems) };
     let name = source.name();
     let (product, more) = meant::read(&written, source, shelf, mode);
@@ -283,6 +284,6 @@ mod tests {
 
     #[test]
     fn the_schema_for_editors_knows_the_same_words_as_the_reader() {
-        crate::page::schema_agrees(&schema(), written::TABLES);
+        crate::page::schema_agrees(&schema(), words::TABLES);
     }
 }

@@ -1,0 +1,160 @@
+//! Whether bootloader, application and what is stamped speak of the same keys.
+
+use super::{Keys, Reading};
+use crate::{
+    image::kmu::{self, KeyFile},
+    keys::{Algorithm, refuse::RefuseList},
+    page::Placed,
+    recipe::{
+        Image, Inside, Is, ReadBy, Slots, nsib, slots,
+        written::{Written, WrittenImage, WrittenKeyHash, WrittenKmu},
+    },
+};
+
+impl Reading<'_> {
+    /// Bootloader, key on the chip and signature must speak of one key, or the chain does not boot.
+    pub(super) fn roots(&mut self, written: &Written, images: &[Image], keys: &Keys) {
+        let stamp = written.stamp.as_ref().and_then(|stamp| stamp.key_hash.as_ref());
+        let needy = written.image.iter().find(|image| matches!(&image.keys, Some(keys) if keys.value == Inside::HwKey));
+        let read_by = stamp.and_then(|stamp| stamp.read_by.as_ref()).map(|read_by| read_by.value);
+        let serves = read_by == Some(ReadBy::McubootHwKey);
+        match (needy, stamp) {
+            (Some(image), None) => self.note(image.place.problem(
+                "this bootloader takes its key from the chip (`keys` = \"hw-key\"), but there is no [stamp.key_hash]",
+            )),
+            (Some(_), Some(stamp)) if !serves && read_by.is_some() => self.note(
+                stamp
+                    .place
+                    .problem("a bootloader with `keys` = \"hw-key\" reads it: `read_by` must be \"mcuboot-hw-key\""),
+            ),
+            (None, Some(stamp)) if serves && written.image.iter().all(understood) => self.note(
+                stamp
+                    .place
+                    .problem("`read_by` = \"mcuboot-hw-key\", but no image is a bootloader with `keys` = \"hw-key\""),
+            ),
+            (Some(_), Some(stamp)) => self.one_root(stamp, images, keys),
+            (None, Some(_) | None) => {}
+        }
+    }
+
+    /// A bootloader starts nothing that was signed by a key it does not trust.
+    pub(super) fn chain(&mut self, images: &[Image], keys: &Keys) {
+        let (signed, bootloaders) = (Is::McubootImage, Is::Mcuboot);
+        for bootloader in images.iter().filter(|image| image.is == bootloaders) {
+            for image in images.iter().filter(|image| image.is == signed) {
+                let Some(signed) = image.signed.as_ref().filter(|signed| keys.knows(signed)) else { continue };
+                if !trusts(bootloader, signed, keys) {
+                    self.note(image.place.problem(format!(
+                        "image `{}` is signed by `{signed}`, which image `{}` does not trust: it would not boot \
+                         ({} by {})",
+                        image.name, bootloader.name, image.file, bootloader.file
+                    )));
+                }
+            }
+        }
+    }
+
+    fn one_root(&mut self, stamp: &WrittenKeyHash, images: &[Image], keys: &Keys) {
+        let Some(key) = stamp.key.as_ref().filter(|key| keys.knows(&key.value)) else { return };
+        self.hashable(key, keys);
+        for image in images {
+            let signed = image.signed.as_ref().filter(|signed| **signed != key.value && keys.knows(signed));
+            if let Some(signed) = signed.filter(|_| image.is == Is::McubootImage) {
+                self.note(key.problem(format!(
+                    "the chip gets the hash of key {}, but image `{}` ({}) is signed by `{signed}`: it would not boot",
+                    keys.called(&key.value),
+                    image.name,
+                    image.file
+                )));
+            }
+            if image.about.as_ref().is_some_and(|about| about.public_key().is_none()) {
+                self.note(image.place.problem(format!(
+                    "image `{}` carries no whole public key, which a bootloader with a key hash on the chip needs; \
+                     sign it with `imgtool sign --public-key-format full`",
+                    image.name
+                )));
+            }
+            if image.inside == Some(Inside::HwKey) && !trusts(image, &key.value, keys) {
+                let what = format!("image `{}` ({}) does not trust key `{}`", image.name, image.file, key.value);
+                self.note(key.problem(what));
+            }
+        }
+    }
+
+    /// MCUboot hashes the key as its images carry it, with the hash it was built for. [bootutil_find_key]
+    fn hashable(&mut self, name: &Placed<String>, keys: &Keys) {
+        let Some(key) = keys.get(&name.value) else { return };
+        let why = match key.algorithm() {
+            Algorithm::P256 | Algorithm::Ed25519 | Algorithm::X25519 => return,
+            Algorithm::P384 => "hashes with SHA-384",
+            Algorithm::Rsa2048 | Algorithm::Rsa3072 => "hashes the PKCS#1 form of",
+        };
+        self.note(name.problem(format!(
+            "key {} is {}: a bootloader with such a key {why} what images carry, so that SHA-256 of the \
+             SubjectPublicKeyInfo never fits",
+            keys.called(&name.value),
+            key.algorithm()
+        )));
+    }
+
+    /// Provision data, its bootloader and what that starts.
+    pub(super) fn nsib(&mut self, written: &Written, images: &[Image], keys: &Keys, list: Option<&RefuseList>) {
+        let stamp = written.stamp.as_ref().and_then(|stamp| stamp.nsib.as_ref());
+        let mut chain = nsib::Chain { stamp, images, keys, told: Vec::new(), remarks: Vec::new() };
+        chain.check(list);
+        self.told(chain.told);
+        self.remarks.extend(chain.remarks);
+    }
+
+    /// Key files, each held against the recipe and the images that its keys verify.
+    pub(super) fn slots(
+        &mut self,
+        written: &Written,
+        images: &[Image],
+        keys: &Keys,
+        list: Option<&RefuseList>,
+    ) -> Vec<Slots> {
+        let stamps = written.stamp.as_ref().map(|stamp| &stamp.kmu[..]).unwrap_or_default();
+        let needy = written.image.iter().find(|image| matches!(&image.keys, Some(keys) if keys.value == Inside::Kmu));
+        if let Some(image) = needy.filter(|_| stamps.is_empty()) {
+            let what = "this bootloader takes its keys from the chip's key slots (`keys` = \"kmu\"), but there is no \
+                        [[stamp.kmu]]";
+            self.note(image.place.problem(what));
+        }
+        stamps.iter().filter_map(|stamp| self.key_file(stamp, images, keys, list)).collect()
+    }
+
+    fn key_file(
+        &mut self,
+        stamp: &WrittenKmu,
+        images: &[Image],
+        keys: &Keys,
+        list: Option<&RefuseList>,
+    ) -> Option<Slots> {
+        let name = stamp.file.as_ref()?;
+        let file = self.take(name, kmu::FILE_LIMIT as u64)?;
+        match KeyFile::read(&file) {
+            Ok(read) => self.told(slots::check(stamp, &name.value, &read, images, keys, list)),
+            Err(problem) => {
+                self.note(name.problem(format!("`{}` {}", name.value, problem.what)).exit(problem.exit));
+            }
+        }
+        Some(Slots { file: name.value.clone(), digest: file.digest, place: stamp.place.clone() })
+    }
+
+    /// The one private key that may be on a board.
+    pub(super) fn decryption(&mut self, written: &Written, images: &[Image], list: Option<&RefuseList>) {
+        let told = self.decryption.check(written, images, list);
+        self.told(told);
+    }
+}
+
+/// Whether this bootloader trusts this key, or might: a name that no key has is told by itself.
+fn trusts(bootloader: &Image, key: &str, keys: &Keys) -> bool {
+    bootloader.trusts.iter().any(|name| name == key || !keys.knows(name))
+}
+
+/// Whether it is known how this image knows its key.
+fn understood(image: &WrittenImage) -> bool {
+    image.is.as_ref().is_some_and(|is| is.value != Is::Mcuboot || image.keys.is_some())
+}
