@@ -13,6 +13,7 @@ use crate::{
     ident::{self, Digest, Serial},
     image,
     keys::AnyKey,
+    page::{Placed, nearest},
     recipe::{self, Product},
 };
 
@@ -230,16 +231,25 @@ impl Lot {
     }
 }
 
+/// The family of a chip by the recipe's word for it.
+///
+/// # Errors
+/// If this release does not know it.
+pub fn family(chip: &Placed<String>) -> Result<&'static dyn Family, Problem> {
+    chip::family(&chip.value).ok_or_else(|| {
+        let known: Vec<&str> = chip::FAMILIES.iter().map(|family| family.name()).collect();
+        let nearest = nearest(&chip.value, &known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let what = format!("this release does not provision {}; it knows {}{nearest}", chip.value, known.join(", "));
+        chip.problem(what)
+    })
+}
+
 /// Compiles a product for its chip.
 ///
 /// # Errors
 /// Every reason why it cannot be built, with file, line and column.
 pub fn lot(product: Product) -> Result<Lot, Vec<Problem>> {
-    let Some(family) = chip::family(&product.chip.value) else {
-        let known: Vec<_> = chip::FAMILIES.iter().map(|family| family.name()).collect();
-        let what = format!("this release does not provision {}; it knows {}", product.chip.value, known.join(", "));
-        return Err(vec![product.chip.place.problem(what)]);
-    };
+    let family = family(&product.chip).map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
     let regions = regions(&product, family, &mut problems);
     let words = stamps(&product, family, &mut problems);

@@ -50,6 +50,14 @@ fn a_whole_recipe_on_a_bench_that_fits_is_said_to_be_whole() {
 }
 
 #[test]
+fn a_chip_that_nobody_knows_is_told_together_with_everything_else() {
+    let (code, _, err) = check(BENCH, "chip    = \"nRF52840\"|chip = \"nRF52804\"\nchips = 2");
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("does not provision nRF52804; it knows nRF52840; did you mean `nRF52840`?"), "{err}");
+    assert!(err.contains("chips"), "{err}");
+}
+
+#[test]
 fn each_thing_that_this_release_cannot_keep_is_refused_in_its_own_words() {
     let station = |from: &str, to: &str| BENCH.replace(from, to);
     let rows = [

@@ -80,12 +80,20 @@ pub(super) fn both(
         problems.extend(station::allowed(bench).err());
     }
     let mode = bench.as_ref().map(|bench| bench.mode.value);
-    let lot = recipe.map(|path| recipe::read(path, mode).and_then(plan::lot)).transpose();
+    let lot = recipe.map(|path| lot(path, mode)).transpose();
     let lot = lot.map_err(|more| problems.extend(more)).unwrap_or_default();
     if let (Some(bench), Some(lot)) = (&bench, &lot) {
         problems.extend(fit(bench, lot));
     }
     if problems.is_empty() { Ok((bench, lot)) } else { Err(problems) }
+}
+
+/// Whether this release knows the chip does not wait until everything else is mended.
+fn lot(path: &std::path::Path, mode: Option<Mode>) -> Result<Lot, Vec<Problem>> {
+    let unknown = || recipe::chip(path).and_then(|chip| plan::family(&chip).err());
+    let product =
+        recipe::read(path, mode).map_err(|problems| unknown().into_iter().chain(problems).collect::<Vec<_>>());
+    product.and_then(plan::lot)
 }
 
 fn no_orders(order: &std::path::Path) -> Problem {

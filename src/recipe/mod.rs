@@ -251,6 +251,12 @@ pub fn read(path: &Path, mode: Option<Mode>) -> Result<Product, Vec<Problem>> {
     read_from(&Disk, path, mode)
 }
 
+/// The chip that a product file names, whatever else is wrong with it.
+#[must_use]
+pub fn chip(path: &Path) -> Option<Placed<String>> {
+    words::read(&Disk.take(path, FILE_LIMIT).ok()?).0?.chip
+}
+
 /// Reads a product file and everything it names from this shelf, each file once.
 ///
 /// Engineering mode lets published and refused keys pass; each is then a remark.
