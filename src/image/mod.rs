@@ -208,6 +208,21 @@ impl Map {
         .collect()
     }
 
+    /// The same without the bytes of these ranges.
+    #[must_use]
+    pub fn without(&self, ranges: &[Range<u32>]) -> Self {
+        let left = |segment: &Segment| {
+            let runs = outside(segment, ranges).into_iter();
+            runs.filter_map(|(from, to)| {
+                let bytes =
+                    segment.bytes.get((from - segment.at) as usize..usize::try_from(to).ok()? - segment.at as usize)?;
+                Some(Segment { at: from, bytes: bytes.to_vec() })
+            })
+            .collect::<Vec<_>>()
+        };
+        Self { segments: self.segments.iter().flat_map(left).collect(), ..self.clone() }
+    }
+
     /// A problem with what stands at this address, with the line that wrote it.
     #[must_use]
     pub fn problem_at(&self, address: u32, what: impl Into<String>) -> Problem {

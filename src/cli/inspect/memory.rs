@@ -174,7 +174,7 @@ struct McubootReport {
     #[serde(skip)]
     counter_problem: Option<Problem>,
     hash_fits: bool,
-    signature: &'static str,
+    signature: String,
     signed_with: Option<Digest>,
     key_hash: Option<String>,
     refused: Option<RefusedReport>,
@@ -211,7 +211,8 @@ impl ImageReport {
         let (images, broken_images) = images(map);
         let starts = map.segments().iter().map(|segment| segment.at).chain(images.iter().map(mcuboot::Image::program));
         let tables = starts.filter_map(|at| vectors::read(map, at, &vectors::SRAM).ok());
-        let bootloader = bootloader::survey(map, &asked.list);
+        let found = scan::keys(map, &asked.list);
+        let bootloader = bootloader::survey_with(map, &found, &asked.list);
         let (provision, mut broken) = provision(map, &asked.list);
         let boot_conf = BootConf::read(map).map(BootConfReport::new);
         broken.extend(boot_conf_problem(map, boot_conf.as_ref()));
@@ -221,12 +222,12 @@ impl ImageReport {
             entry: map.entry().map(address),
             segments: map.segments().iter().map(SegmentReport::new).collect(),
             vector_tables: tables.map(VectorReport::new).collect(),
-            mcuboot_images: images.iter().map(|image| McubootReport::new(image, map, asked)).collect(),
+            mcuboot_images: images.iter().map(|image| McubootReport::new(image, map, &found, asked)).collect(),
             broken_images,
             mcuboot: SignsReport::new(map),
             bare_keys: bare_keys(map, &bootloader, &asked.list),
             bootloader,
-            keys: scan::keys(map, &asked.list).iter().map(FoundReport::new).collect(),
+            keys: found.iter().map(FoundReport::new).collect(),
             looked_for: scan::FORMS,
             container,
             provision,
@@ -248,6 +249,10 @@ impl ImageReport {
         parts.extend(self.boot_conf.iter().map(|_| "the word BOOTCONF of an nRF54L".to_owned()));
         parts.extend(self.dfu_settings.iter().map(|_| "a settings page of the nRF5 SDK's bootloader".to_owned()));
         parts.extend(self.bootloader.firmware.iter().map(|_| "firmware for NSIB".to_owned()));
+        let perhaps = self.bootloader.families.iter().find(|found| !found.certain && !found.in_image);
+        if let Some(found) = perhaps.filter(|_| parts.is_empty() && !self.vector_tables.is_empty()) {
+            parts.push(format!("a program, perhaps {}", found.family));
+        }
         if parts.is_empty() {
             let broken = self.broken_images.len() + self.broken.len() > 0;
             let plain =
@@ -491,7 +496,7 @@ impl VectorReport {
 }
 
 impl McubootReport {
-    fn new(image: &mcuboot::Image, map: &Map, asked: &Asked) -> Self {
+    fn new(image: &mcuboot::Image, map: &Map, found: &[scan::Found], asked: &Asked) -> Self {
         let signed_with = image.signer();
         let refused = image.refused_by(&asked.list);
         let key = judge_of(image, &asked.keys);
@@ -510,7 +515,11 @@ impl McubootReport {
                 .counter_too_large()
                 .map(|why| map.problem_at(image.at, format!("{why} (image at {})", address(image.at)))),
             hash_fits: image.is_intact(),
-            signature: signature(image, key.is_some(), &verdict),
+            signature: match key {
+                Some(_) if verdict.authentic => "fits the key that was given".to_owned(),
+                Some(_) => "is not shown to be of the key that was given".to_owned(),
+                None => signature(image, found),
+            },
             signed_with,
             key_hash: image.key_hash_bytes().map(hex),
             refused: refused.map(RefusedReport::new),
@@ -529,22 +538,29 @@ fn judge_of<'k>(image: &mcuboot::Image, keys: &'k [(String, AnyKey)]) -> Option<
     keys.iter().find(|(_, key)| image.judge(Some(key)).authentic).or_else(|| keys.first())
 }
 
-/// A file that carries its own key proves that it is whole, not whom it is from.
-fn signature(image: &mcuboot::Image, given: bool, verdict: &Verdict) -> &'static str {
-    if given {
-        return if verdict.authentic {
-            "fits the key that was given"
-        } else {
-            "is not shown to be of the key that was given"
-        };
+/// Without a key from outside, the keys at hand are tried; none of them proves whom the image is from.
+fn signature(image: &mcuboot::Image, found: &[scan::Found]) -> String {
+    if !image.is_signed() {
+        return "none: it has a hash, and nobody signed it".to_owned();
     }
-    let Some(carried) = image.public_key() else { return "not verified: no key given, and none is in the file" };
-    match AnyKey::from_der(carried).map(|(key, _)| image.judge(Some(&key)).authentic) {
-        Ok(true) => "fits the key that the file carries; whose that is, a recipe says",
-        Ok(false) => "does not fit the key that the file carries",
-        Err(_) => "not verified: the key in the file is of no kind known here",
+    let fits = |key: &AnyKey| image.judge(Some(key)).authentic;
+    if let Some(carried) = image.public_key() {
+        return match AnyKey::from_der(carried).map(|(key, _)| fits(&key)) {
+            Ok(true) => "fits the key that the file carries; whose that is, a recipe says",
+            Ok(false) => "does not fit the key that the file carries",
+            Err(_) => "not verified: the key in the file is of no kind known here",
+        }
+        .to_owned();
     }
+    let mut beside = found.iter().filter_map(|found| Some((found.at, found.key.as_ref()?))).take(TRIES);
+    if let Some((at, _)) = beside.find(|(_, key)| fits(key)) {
+        return format!("fits the key at {} of the same file; whose that is, a recipe says", address(at));
+    }
+    "not verified: no key given, and none that fits is in the file".to_owned()
 }
+
+/// How many keys of the same file are tried: each costs arithmetic.
+const TRIES: usize = 16;
 
 impl SignsReport {
     fn new(map: &Map) -> Self {
@@ -596,13 +612,14 @@ impl Display for ImageReport {
         if self.is_data_alone() {
             return Ok(());
         }
-        let likely = if self.mcuboot.likely { "likely a bootloader or an updater" } else { "no sign of it" };
-        row(f, "MCUboot", format!("{likely}: {}", self.mcuboot.rests_on))?;
         for found in &self.bootloader.families {
-            let signs: Vec<String> =
-                found.signs.iter().map(|sign| format!("{} at {}", sign.name, address(sign.at))).collect();
-            let certain = if found.certain { "it is" } else { "perhaps, by one sign alone," };
-            row(f, "bootloader", format!("{certain} {}: {}", found.family, signs.join(", ")))?;
+            row(f, "bootloader", found.doubt())?;
+            for sign in &found.signs {
+                row(f, "", format!("{}: {}", address(sign.at), sign.name))?;
+            }
+        }
+        if self.bootloader.families.is_empty() {
+            row(f, "bootloader", "no sign of one")?;
         }
         for info in &self.bootloader.firmware {
             let state = if info.valid { "valid" } else { "given up" };
