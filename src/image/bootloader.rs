@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{
     Map, Segment,
+    dfu::patch::{self, Bare, Form},
     mcuboot::{self, moved, moved_half, positions},
     scan::{self, Kind},
     tree::Branch,
@@ -89,6 +90,13 @@ const VALIDATION_INFO: [u8; 8] = [0xde, 0xe6, 0x1e, 0x28, 0x83, 0x84, 0x51, 0x86
 const DFU_UUID: [u8; 16] =
     [0x50, 0xea, 0xda, 0x30, 0x88, 0x83, 0xb8, 0x9f, 0x60, 0x4f, 0x15, 0xf3, 0x00, 0x00, 0xc9, 0x8e];
 
+/// nRF52840, nRF52832. [nRF5 SDK nrf_dfu_types.h]
+const SETTINGS_PAGES: [u32; 2] = [0x000F_F000, 0x0007_F000];
+
+const PAGE: &str = "the address of its settings page";
+
+const CURVE: &str = "the generator of P-256";
+
 const LOG: &str = "a text of its log";
 
 const KNOWN: &[Known] = &[
@@ -107,8 +115,8 @@ const KNOWN: &[Known] = &[
     known(Family::Nsib, LOG, Pattern::Bytes(b"permanently invalidating")),
     known(Family::Nrf5Sdk, "its start address in UICR", Pattern::PointerAt(0x1000_1014)),
     known(Family::Nrf5Sdk, "the UUID of its DFU service", Pattern::Bytes(&DFU_UUID)),
-    weak(Family::Nrf5Sdk, "the address of its settings page", Pattern::Constant(0x000F_F000)),
-    weak(Family::Nrf5Sdk, "the address of its settings page", Pattern::Constant(0x0007_F000)),
+    weak(Family::Nrf5Sdk, PAGE, Pattern::Constant(SETTINGS_PAGES[0])),
+    weak(Family::Nrf5Sdk, PAGE, Pattern::Constant(SETTINGS_PAGES[1])),
     known(Family::Nrf5Sdk, "its default name", Pattern::Bytes(b"DfuTarg")),
 ];
 
@@ -195,6 +203,9 @@ pub struct Survey {
     pub firmware: Vec<FirmwareInfo>,
     /// Keys inside, in order of address.
     pub keys: Vec<InsideKey>,
+    /// P-256 keys without a head, in the nRF5 SDK's bootloader: no other is searched for them.
+    #[serde(skip)]
+    pub bare: Vec<Bare>,
     /// Where the trust comes from.
     pub trust: Trust,
     /// The forms of keys that were looked for.
@@ -221,6 +232,7 @@ pub fn survey_with(map: &Map, found: &[scan::Found], list: &RefuseList) -> Surve
             families: Vec::new(),
             firmware: Vec::new(),
             keys: Vec::new(),
+            bare: Vec::new(),
             trust,
             looked_for: "nothing",
             vectors: Vec::new(),
@@ -232,10 +244,12 @@ pub fn survey_with(map: &Map, found: &[scan::Found], list: &RefuseList) -> Surve
     for key in &mut keys {
         key.in_tlvs = images.iter().any(|image| (image.program_end()..image.end).contains(&key.at));
     }
-    let families = families(map, &images, &keys);
+    let mut families = families(map, &images, &keys);
+    let bare = bare(map, &mut families);
     let starts = map.segments().iter().map(|segment| segment.at);
     Survey {
-        trust: trust(&families, &keys),
+        trust: trust(&families, &keys, &bare),
+        bare,
         looked_for: scan::FORMS,
         firmware: firmware(map),
         vectors: starts.filter_map(|at| vectors::read(map, at, &vectors::SRAM).ok()).collect(),
@@ -321,6 +335,30 @@ fn families(map: &Map, images: &[mcuboot::Image], keys: &[InsideKey]) -> Vec<Rec
     let mut families: Vec<Recognised> = Family::ALL.into_iter().filter_map(told).collect();
     families.sort_by_key(|found| !found.certain);
     families
+}
+
+/// The keys of an nRF5 SDK bootloader. Where its own signs do not suffice, as in one that takes updates over USB, the
+/// address of a settings page, the generator of P-256 and a key in the SDK's own form make it one. The search is as costly
+/// as it is sure, so that nothing else is searched.
+fn bare(map: &Map, families: &mut Vec<Recognised>) -> Vec<Bare> {
+    let told = families.iter().any(|found| found.family == Family::Nrf5Sdk && found.certain);
+    let page = || SETTINGS_PAGES.iter().find_map(|page| find(map, &Pattern::Constant(*page)));
+    let perhaps = || Some((page()?, patch::generator(map)?));
+    let (signs, searched) = match perhaps().filter(|_| !told) {
+        Some((page, curve)) => (vec![Sign { name: PAGE, at: page }, Sign { name: CURVE, at: curve }], true),
+        None => (Vec::new(), told),
+    };
+    if !searched {
+        return Vec::new();
+    }
+    let bare = patch::bare_keys(map);
+    let own = bare.iter().find(|key| key.form == Form::Nrf5SdkLe).filter(|_| !told);
+    if let Some(own) = own {
+        let signs = signs.into_iter().chain([Sign { name: "a P-256 key, last byte first", at: own.at }]).collect();
+        families.retain(|found| found.family != Family::Nrf5Sdk);
+        families.insert(0, Recognised { family: Family::Nrf5Sdk, certain: true, in_image: false, signs });
+    }
+    if told || own.is_some() { bare } else { Vec::new() }
 }
 
 /// Firmware that takes updates for MCUboot holds every one of its constants, as the server of Zephyr's MCUmgr does. What
@@ -453,8 +491,8 @@ fn private_inside(found: &scan::Found, key: Option<&DecryptionKey>, list: &Refus
     }
 }
 
-fn trust(families: &[Recognised], keys: &[InsideKey]) -> Trust {
-    let public = keys.iter().filter(|key| !key.private && !key.in_tlvs).count();
+fn trust(families: &[Recognised], keys: &[InsideKey], bare: &[Bare]) -> Trust {
+    let public = keys.iter().filter(|key| !key.private && !key.in_tlvs).count() + bare.len();
     if public > 0 {
         let plural = if public == 1 { "key stands" } else { "keys stand" };
         let rests_on = format!("{public} public {plural} inside; that the program uses what it holds, no file shows.");
@@ -468,8 +506,8 @@ fn trust(families: &[Recognised], keys: &[InsideKey]) -> Trust {
         }
         Some(Family::Nsib) => " NSIB holds no key: it reads key hashes from its provision data, or keys from the KMU.",
         Some(Family::Nrf5Sdk) => {
-            " The nRF5 SDK's bootloader holds its key as 64 raw bytes, which look like any others: compare it with \
-             the key of the recipe."
+            " The nRF5 SDK's bootloader holds its key as 64 raw bytes, and none that is a point of the curve stands \
+             here: it checks no signatures, or takes its key from elsewhere."
         }
         None => "",
     };

@@ -144,10 +144,45 @@ fn the_nrf5_sdk_bootloader_is_told_by_uicr_and_settings_page() {
     let code = record(4, 0, &[0x00, 0x0F]) + &code;
     let found = hex(&(code.clone() + &settings + &uicr));
     assert_eq!(found.family(), Some(Family::Nrf5Sdk), "{found:?}");
-    assert!(found.trust.rests_on.contains("64 raw bytes"));
+    assert!(found.trust.rests_on.contains("64 raw bytes"), "{found:?}");
     assert_eq!(hex(&(code.clone() + &settings)).family(), None);
     let other = record(0, 0x8104, &0x0007_F000u32.to_le_bytes());
     assert!(hex(&(code + &settings + &other)).families.is_empty(), "round numbers stand in every soft device");
+}
+
+#[test]
+fn an_nrf5_sdk_bootloader_without_its_usual_signs_is_told_by_its_key_beside_curve_and_settings_page() {
+    let page = 0x000F_F000_u32.to_le_bytes();
+    let mut curve = rootstamp::ident::bytes_from_hex(crate::dfu::GENERATOR).unwrap();
+    let xy = vector("keys/p256-a.spki.der").bytes.split_off(27);
+    let turned = |point: &mut [u8]| point.chunks_mut(32).for_each(<[u8]>::reverse);
+    let mut own = xy.clone();
+    turned(&mut own);
+    turned(&mut curve);
+
+    let found = survey(0x000E_0000, &program(&[&page, &curve, &own]));
+    assert_eq!(found.family(), Some(Family::Nrf5Sdk), "{found:?}");
+    let [bare] = &found.bare[..] else { panic!("{found:?}") };
+    assert_eq!(bare.key.xy(), xy);
+    assert!(found.trust.embedded && found.trust.rests_on.starts_with("1 public key stands inside"), "{found:?}");
+    for pieces in [&[&page[..], &curve][..], &[&page, &own], &[&curve, &own], &[&page, &curve, &xy]] {
+        let found = survey(0x000E_0000, &program(pieces));
+        assert!(found.family().is_none() && found.bare.is_empty(), "{found:?}");
+    }
+}
+
+#[test]
+fn memory_that_begins_like_a_program_for_another_place_is_told_where_that_may_be() {
+    let mut bytes = [0x2000_5918u32, 0x000E_03C9, 0x000E_03D1, 0x000E_03D3].map(u32::to_le_bytes).concat();
+    bytes.resize(0x1000, 0);
+    let elsewhere = |at, bytes: &[u8]| rootstamp::image::vectors::elsewhere(&raw(at, bytes));
+    assert_eq!(elsewhere(0, &bytes), Some(0x000E_0000));
+    assert_eq!(elsewhere(0x000E_0000, &bytes), None, "there it starts");
+    for (at, byte) in [(3, 0x10), (4, 0xC8), (10, 0x1E)] {
+        let mut other = bytes.clone();
+        other[at] = byte;
+        assert_eq!(elsewhere(0, &other), None, "byte {at}");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
     image::{
         Map,
         bootconf::{self, BootConf, Chip},
-        bootloader::{self, Family, Survey},
+        bootloader::{self, Survey},
         dfu::{
             Validation, patch,
             settings::{self, Backup, Settings},
@@ -35,6 +35,8 @@ pub(super) struct ImageReport {
     entry: Option<String>,
     segments: Vec<SegmentReport>,
     vector_tables: Vec<VectorReport>,
+    /// Of raw memory that begins like a program for another address: which one that may be.
+    perhaps_at: Option<String>,
     mcuboot_images: Vec<McubootReport>,
     /// What begins like an image for MCUboot and is none, and why.
     broken_images: Vec<Problem>,
@@ -223,9 +225,10 @@ impl ImageReport {
             segments: map.segments().iter().map(SegmentReport::new).collect(),
             vector_tables: tables.map(VectorReport::new).collect(),
             mcuboot_images: images.iter().map(|image| McubootReport::new(image, map, &found, asked)).collect(),
+            perhaps_at: vectors::elsewhere(map).filter(|_| container == Container::Raw).map(address),
             broken_images,
             mcuboot: SignsReport::new(map),
-            bare_keys: bare_keys(map, &bootloader, &asked.list),
+            bare_keys: bare_keys(&bootloader, &asked.list),
             bootloader,
             keys: found.iter().map(FoundReport::new).collect(),
             looked_for: scan::FORMS,
@@ -355,19 +358,14 @@ fn boot_conf_problem(map: &Map, found: Result<&BootConfReport, &Problem>) -> Opt
     }
 }
 
-/// As costly as it is sure, so only where there is a sign that such a key is in the file.
-fn bare_keys(map: &Map, survey: &Survey, list: &RefuseList) -> Vec<BareReport> {
-    let sdk = survey.families.iter().any(|found| found.family == Family::Nrf5Sdk && found.certain);
-    if !sdk {
-        return Vec::new();
-    }
-    let report = |bare: patch::Bare| BareReport {
+fn bare_keys(survey: &Survey, list: &RefuseList) -> Vec<BareReport> {
+    let report = |bare: &patch::Bare| BareReport {
         at: address(bare.at),
         form: patch::Form::WORDS.iter().find(|(_, form)| *form == bare.form).map_or("raw", |(word, _)| word),
         spki_sha256: bare.key.spki_sha256(),
         refused: list.refuses(&bare.key).map(RefusedReport::new),
     };
-    patch::bare_keys(map).into_iter().map(report).collect()
+    survey.bare.iter().map(report).collect()
 }
 
 impl ProvisionReport {
@@ -604,6 +602,9 @@ impl Display for ImageReport {
         }
         for table in &self.vector_tables {
             row(f, "vector table", format!("{}: stack {}, reset {}", table.at, table.stack, table.reset))?;
+        }
+        if let Some(at) = &self.perhaps_at {
+            row(f, "vector table", format!("of a program for another place, perhaps {at}: say --at {at}"))?;
         }
         self.mcuboot_images.iter().try_for_each(|image| image.fmt(f))?;
         self.provision.iter().try_for_each(|provision| provision.fmt(f))?;
