@@ -171,8 +171,6 @@ pub struct Lot {
     pub family: &'static dyn Family,
     /// What every unit must read as.
     pub golden: Golden,
-    /// Electrical set-up words that ERASEALL wipes and the recipe does not say: reported, never guessed.
-    pub unsaid: Vec<&'static str>,
 }
 
 impl Lot {
@@ -290,9 +288,7 @@ pub fn lot(product: Product) -> Result<Lot, Vec<Problem>> {
     if !no.is_empty() {
         return Err(no);
     }
-    let said = |name: &&'static str| !golden.words.iter().any(|word| word.name.contains(*name));
-    let unsaid = family.electrical().iter().copied().filter(said).collect();
-    Ok(Lot { product, family, golden, unsaid })
+    Ok(Lot { product, family, golden })
 }
 
 /// Whether the chip has such an area.

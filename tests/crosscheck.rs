@@ -77,6 +77,20 @@ fn one_key_of_every_kind_through_bootloader_recipe_and_signature_is_whole() {
 }
 
 #[test]
+fn an_image_hidden_in_another_file_is_told_for_its_signature_was_not_looked_at() {
+    let lot = chain("p256-a");
+    let application = Application::by("p256-b").signed();
+    let end = ":00000001FF\n";
+    let bootloader = String::from_utf8(lot.files[BOOTLOADER].clone()).unwrap();
+    let hidden = String::from_utf8(as_hex(0x3000, &application)).unwrap();
+    let merged = bootloader.replace(end, "") + &hidden;
+    among(&lot.with_file(BOOTLOADER, merged.into()), &[BOOTLOADER, "is = \"mcuboot\"", "0x00003000"]);
+
+    let raw = chain("p256-a").with("is     = \"mcuboot-image\"\nsigned = \"root\"", "is     = \"raw\"");
+    told(&raw, &[APPLICATION, "is = \"raw\"", "0x00001000", "with is = \"mcuboot-image\""]);
+}
+
+#[test]
 fn an_application_of_another_key_names_itself_and_the_key_file() {
     for (ours, theirs) in [("p256-a", "p256-b"), ("ed25519-a", "ed25519-b"), ("rsa3072-a", "rsa2048-a")] {
         let other = as_hex(0x1000, &Application::by(theirs).signed());

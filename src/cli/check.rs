@@ -138,23 +138,11 @@ fn report(checked: &Result<Checked, Vec<Problem>>, out: &mut dyn Write) -> Resul
         schema_version: 1,
         whole: checked.is_ok(),
         problems: checked.as_ref().err().cloned().unwrap_or_default(),
-        remarks: lot.map(remarks).unwrap_or_default(),
+        remarks: lot.map(|lot| lot.product.remarks.clone()).unwrap_or_default(),
         recipe: lot.map(|lot| lot.product.digest.to_string()),
         golden: lot.map(|lot| lot.golden.digest.to_string()),
     };
     say(out, &serde_json::to_string(&report).unwrap_or_default())
-}
-
-/// What a person should know although nothing is wrong.
-pub(super) fn remarks(lot: &Lot) -> Vec<String> {
-    let mut remarks = lot.product.remarks.clone();
-    for name in &lot.unsaid {
-        remarks.push(format!("[uicr] does not say {name}: ERASEALL leaves it erased"));
-    }
-    for reader in lot.golden.readers.iter().filter(|reader| reader.read_by == "nobody") {
-        remarks.push(format!("nobody reads {}: it is recorded, and protects nothing", reader.stamp));
-    }
-    remarks
 }
 
 fn words(lot: Option<&Lot>, out: &mut dyn Write) -> Result<Exit, Fault> {
@@ -164,7 +152,7 @@ fn words(lot: Option<&Lot>, out: &mut dyn Write) -> Result<Exit, Fault> {
             out,
             &format!("{} {}  recipe {}  sha256:{}", product.code, product.title, product.symbols, product.digest),
         )?;
-        for remark in remarks(lot) {
+        for remark in &product.remarks {
             say(out, &format!("note: {remark}"))?;
         }
     }

@@ -221,18 +221,10 @@ fn keys(table: &Table<'_>) -> BTreeMap<String, WrittenKey> {
     keys
 }
 
-const IS: [(&str, Is); 5] = [
-    ("mcuboot", Is::Mcuboot),
-    ("mcuboot-image", Is::McubootImage),
-    ("nsib", Is::Nsib),
-    ("nsib-provision", Is::NsibProvision),
-    ("raw", Is::Raw),
-];
-
 const INSIDE: [(&str, Inside); 3] = [("hw-key", Inside::HwKey), ("kmu", Inside::Kmu), ("embedded", Inside::Embedded)];
 
 fn image(table: &Table<'_>) -> WrittenImage {
-    let is = table.word("is", &IS);
+    let is = table.word("is", &Is::WORDS);
     match is.as_ref().map(|is| is.value) {
         Some(Is::Mcuboot) => ["keys", "trusts"].into_iter().for_each(|key| table.needs(key)),
         Some(Is::McubootImage) => table.needs("signed"),

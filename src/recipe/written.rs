@@ -233,6 +233,22 @@ pub enum Is {
     Raw,
 }
 
+impl Is {
+    /// The words of recipes.
+    pub(super) const WORDS: [(&str, Self); 5] = [
+        ("mcuboot", Self::Mcuboot),
+        ("mcuboot-image", Self::McubootImage),
+        ("nsib", Self::Nsib),
+        ("nsib-provision", Self::NsibProvision),
+        ("raw", Self::Raw),
+    ];
+
+    /// As recipes write it.
+    pub(super) fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, is)| *is == self).map_or("", |(word, _)| word)
+    }
+}
+
 /// How a bootloader knows its key.
 #[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]

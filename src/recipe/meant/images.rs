@@ -62,6 +62,7 @@ impl Reading<'_> {
             }
             Is::Raw => {}
         }
+        self.stowaways(written, &map, is);
         Some(Image {
             name: written.name.as_ref()?.value.clone(),
             file: file_name.value.clone(),
@@ -76,6 +77,23 @@ impl Reading<'_> {
             provision,
             place: written.place.clone(),
         })
+    }
+
+    /// An image for MCUboot inside something else, as in a build's merged file, would be flashed without anybody having
+    /// looked at its signature. One that stands at the begin was told, or is what the recipe says.
+    fn stowaways(&mut self, written: &WrittenImage, map: &Map, is: Is) {
+        let known = (is == Is::McubootImage || is == Is::Mcuboot).then_some(map.first());
+        for (at, found) in mcuboot::all(map) {
+            if Some(at) != known && found.is_ok_and(|image| image.is_intact()) {
+                let what = format!(
+                    "image `{}` (is = \"{}\") holds an image for MCUboot at 0x{at:08X}, whose signature nobody would \
+                     check: give it a file and an [[image]] of its own, with is = \"mcuboot-image\"",
+                    written.name.as_ref().map_or("", |name| &name.value),
+                    is.word()
+                );
+                self.note(map.problem_at(at, what));
+            }
+        }
     }
 
     /// Each kind of image has words of its own.
