@@ -27,6 +27,7 @@ mod image;
 mod inspect;
 mod keys;
 mod kmu;
+mod layout;
 mod ledger;
 mod line;
 mod manifest;

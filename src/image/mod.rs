@@ -11,6 +11,7 @@ pub mod bootconf;
 pub mod bootloader;
 pub mod dfu;
 pub mod elf;
+pub mod flash_map;
 mod hex;
 pub mod kmu;
 pub mod mcuboot;

@@ -60,6 +60,8 @@ pub(super) fn read(
     let mut images = reading.images(written, &keys, list.as_ref());
     reading.roots(written, &images, &keys);
     reading.chain(&images, &keys);
+    reading.layouts(&images);
+    reading.started(&images);
     reading.nsib(written, &images, &keys, list.as_ref());
     let slots = reading.slots(written, &images, &keys, list.as_ref());
     reading.decryption(written, &images, list.as_ref());

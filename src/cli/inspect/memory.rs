@@ -19,6 +19,7 @@ use crate::{
             Validation, patch,
             settings::{self, Backup, Settings},
         },
+        flash_map::{self, FlashMap},
         mcuboot::{self, Carrier, Dependency, Signs, Tlv, Trailer, Verdict, encryption::Encryption},
         nsib::{self, Counter, Generation, Head, LifeCycle, Provision, Storage},
         scan::{self, Kind},
@@ -40,6 +41,8 @@ pub(super) struct ImageReport {
     mcuboot_images: Vec<McubootReport>,
     /// What begins like an image for MCUboot and is none, and why.
     broken_images: Vec<Problem>,
+    /// What the programs take for the layout of flash.
+    flash_maps: Vec<FlashMap>,
     mcuboot: SignsReport,
     bootloader: Survey,
     keys: Vec<FoundReport>,
@@ -227,6 +230,7 @@ impl ImageReport {
             mcuboot_images: images.iter().map(|image| McubootReport::new(image, map, &found, asked)).collect(),
             perhaps_at: vectors::elsewhere(map).filter(|_| container == Container::Raw).map(address),
             broken_images,
+            flash_maps: flash_map::all(map, &images.iter().map(|image| image.at..image.end).collect::<Vec<_>>()),
             mcuboot: SignsReport::new(map),
             bare_keys: bare_keys(&bootloader, &asked.list),
             bootloader,
@@ -607,6 +611,10 @@ impl Display for ImageReport {
             row(f, "vector table", format!("of a program for another place, perhaps {at}: say --at {at}"))?;
         }
         self.mcuboot_images.iter().try_for_each(|image| image.fmt(f))?;
+        for layout in &self.flash_maps {
+            row(f, "flash map", format!("at {}, as a program here takes it", address(layout.at)))?;
+            layout.areas.iter().try_for_each(|area| row(f, "", format!("{area} {} bytes", area.size)))?;
+        }
         self.provision.iter().try_for_each(|provision| provision.fmt(f))?;
         self.boot_conf.iter().try_for_each(|conf| conf.fmt(f))?;
         self.dfu_settings.iter().try_for_each(|settings| limbs(f, &settings.tree))?;

@@ -2,7 +2,10 @@
 
 use super::{Keys, Reading};
 use crate::{
-    image::kmu::{self, KeyFile},
+    image::{
+        flash_map::FlashMap,
+        kmu::{self, KeyFile},
+    },
     keys::{Algorithm, refuse::RefuseList},
     page::Placed,
     recipe::{
@@ -97,6 +100,68 @@ impl Reading<'_> {
         )));
     }
 
+    /// Bootloader and application were built for one layout of flash, as far as they show theirs, and stand in it.
+    pub(super) fn layouts(&mut self, images: &[Image]) {
+        for bootloader in images.iter().filter(|image| image.is == Is::Mcuboot) {
+            let Some(layout) = layout(bootloader) else { continue };
+            self.stands(bootloader, &layout);
+            for application in images.iter().filter(|image| image.is == Is::McubootImage) {
+                self.fits(bootloader, &layout, application);
+            }
+        }
+    }
+
+    /// Nothing is wrong with a bootloader alone, but somebody else has to bring what it starts.
+    pub(super) fn started(&mut self, images: &[Image]) {
+        let none = !images.iter().any(|image| image.is == Is::McubootImage);
+        for bootloader in images.iter().filter(|image| none && image.is == Is::Mcuboot) {
+            let what =
+                format!("the unit leaves the line with nothing for `{}` to start: no image for it", bootloader.file);
+            self.remarks.push(what);
+        }
+    }
+
+    /// The bootloader ends where its own table says that something else begins.
+    fn stands(&mut self, bootloader: &Image, layout: &FlashMap) {
+        let (first, end) = (bootloader.map.first(), bootloader.map.end());
+        let own = layout.areas.iter().filter(|area| (area.at..area.end()).contains(&first));
+        if let Some(own) = own.max_by_key(|area| area.size).filter(|own| u64::from(own.end()) < end) {
+            let what =
+                format!("reaches to 0x{end:08X}, past its own area {own} in the flash map at 0x{:08X}", layout.at);
+            self.note(bootloader.map.problem_at(own.end(), what));
+        }
+    }
+
+    fn fits(&mut self, bootloader: &Image, layout: &FlashMap, application: &Image) {
+        let Some(about) = &application.about else { return };
+        let (at, file) = (about.at, &bootloader.file);
+        let Some(slot) = layout.slot(at) else {
+            let longest = layout.areas.iter().filter(|area| layout.slot(area.at) == Some(area));
+            let areas: Vec<String> = longest.map(ToString::to_string).collect();
+            let what = format!(
+                "would not boot: it stands at 0x{at:08X}, where the flash map in `{file}` (at 0x{:08X}) has no slot; it \
+                 has {}",
+                layout.at,
+                areas.join(", ")
+            );
+            self.note(application.map.problem_at(at, what));
+            return;
+        };
+        if about.end > slot.end() {
+            let what = format!("ends at 0x{:08X}, past its slot {slot} in the flash map of `{file}`", about.end);
+            self.note(application.map.problem_at(at, what));
+        }
+        let Some(own) = FlashMap::of(&application.map, about.at..about.end) else { return };
+        if own.slot(at).is_none_or(|other| other.size != slot.size) {
+            let other = own.slot(at).map_or_else(|| "no slot there".to_owned(), ToString::to_string);
+            let what = format!(
+                "was built for another layout: its own flash map (at 0x{:08X}) has {other}, `{file}` has {slot}",
+                own.at
+            );
+            self.note(application.map.problem_at(own.at, what));
+        }
+    }
+
     /// Provision data, its bootloader and what that starts.
     pub(super) fn nsib(&mut self, written: &Written, images: &[Image], keys: &Keys, list: Option<&RefuseList>) {
         let stamp = written.stamp.as_ref().and_then(|stamp| stamp.nsib.as_ref());
@@ -147,6 +212,12 @@ impl Reading<'_> {
         let told = self.decryption.check(written, images, list);
         self.told(told);
     }
+}
+
+/// What a bootloader takes for the layout of flash, if it shows that.
+fn layout(bootloader: &Image) -> Option<FlashMap> {
+    let map = &bootloader.map;
+    FlashMap::of(map, map.first()..u32::try_from(map.end()).ok()?)
 }
 
 /// Whether this bootloader trusts this key, or might: a name that no key has is told by itself.
