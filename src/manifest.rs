@@ -226,7 +226,7 @@ pub fn read(file: &Read) -> Result<Envelope, Problem> {
 #[must_use]
 pub fn begins(file: &Read) -> bool {
     let opens = file.bytes.trim_ascii_start().starts_with(b"{");
-    opens && file.bytes.windows(PAYLOAD_FIELD.len()).any(|window| window == PAYLOAD_FIELD)
+    opens && memchr::memmem::find(&file.bytes, PAYLOAD_FIELD).is_some()
 }
 
 const PAYLOAD_FIELD: &[u8] = b"\"payloadType\"";

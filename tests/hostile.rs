@@ -293,6 +293,24 @@ fn a_file_made_of_one_published_key_names_it_a_bounded_number_of_times() {
 }
 
 #[test]
+fn a_file_made_of_descriptions_of_firmware_names_a_bounded_number_of_them() {
+    let words: [u32; 9] = [0x281E_E6DE, 0x8FCE_BB4C, 0, 36, 1, 1, 0, 0, 0x9102_FFFF];
+    let info: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let map = Map::from_raw(&file("infos.bin", info.repeat(1000)), 0).unwrap();
+    assert_eq!(bootloader::firmware(&map).len(), 64);
+}
+
+#[test]
+fn a_file_larger_than_the_limit_is_refused_by_its_length_and_one_of_that_length_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sparse.bin");
+    std::fs::File::create(&path).unwrap().set_len(4097).unwrap();
+    let problem = rootstamp::file::read(&path, 4096).unwrap_err();
+    assert!(problem.what.contains("is larger than 4096 bytes"), "{problem}");
+    assert_eq!(rootstamp::file::read(&path, 4097).unwrap().bytes.len(), 4097);
+}
+
+#[test]
 fn a_recipe_of_nothing_but_mistakes_is_told_in_part_and_says_so() {
     let unknown: String = (0..20_000).map(|number| format!("k{number:x} = 1\n")).collect();
     let problems = station::read_file(&file("station.toml", unknown)).unwrap_err();

@@ -1,6 +1,7 @@
 //! What is this file? Decided by what it holds; its name only where that leaves a choice, and then it is said.
 
 use clap::ValueEnum;
+use memchr::memmem;
 
 use super::{
     memory::{Container, ImageReport},
@@ -118,19 +119,22 @@ fn json(file: &Read, asked: &Asked) -> Option<Content> {
     if manifest::begins(file) {
         return Some(Told::manifest(file, asked).map_or_else(|bad| unlike(file, bad, asked), Content::ReleaseManifest));
     }
-    let named = |word: &[u8]| file.bytes.windows(word.len()).any(|window| window == word);
-    named(b"\"keyslots\"").then(|| match kmu::KeyFile::read(file) {
+    holds(file, b"\"keyslots\"").then(|| match kmu::KeyFile::read(file) {
         Ok(read) => Content::KmuKeyFile(Told::key_file(file, read, &asked.list)),
         Err(problem) if problem.exit == Exit::KeyRefused => Content::refused(problem),
         Err(problem) => unlike(file, problem, asked),
     })
 }
 
+fn holds(file: &Read, word: &[u8]) -> bool {
+    memmem::find(&file.bytes, word).is_some()
+}
+
 /// A key, or a file that would hold one if it were whole.
 fn key(file: &Read, asked: &Asked) -> Option<Content> {
     let named = ["pem", "der", "pub", "crt", "cer"].contains(&extension(file).as_str());
     let begins = file.bytes.first() == Some(&DER_SEQUENCE) && extension(file) != "bin";
-    let claims = named || begins || file.bytes.windows(PEM.len()).any(|window| window == PEM);
+    let claims = named || begins || holds(file, PEM);
     match keys::read_any(file) {
         Ok(given) => Some(Content::PublicKey(Box::new(KeyReport::new(&given, &given.describe(), &asked.list)))),
         Err(problem) if problem.exit == Exit::KeyRefused => Some(Content::refused(problem)),

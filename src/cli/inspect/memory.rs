@@ -211,7 +211,8 @@ impl ImageReport {
         let (images, broken_images) = images(map);
         let starts = map.segments().iter().map(|segment| segment.at).chain(images.iter().map(mcuboot::Image::program));
         let tables = starts.filter_map(|at| vectors::read(map, at, &vectors::SRAM).ok());
-        let bootloader = bootloader::survey(map, &asked.list);
+        let keys = scan::keys(map, &asked.list);
+        let bootloader = bootloader::survey_with(map, &keys, &asked.list);
         let (provision, mut broken) = provision(map, &asked.list);
         let boot_conf = BootConf::read(map).map(BootConfReport::new);
         broken.extend(boot_conf_problem(map, boot_conf.as_ref()));
@@ -226,7 +227,7 @@ impl ImageReport {
             mcuboot: SignsReport::new(map),
             bare_keys: bare_keys(map, &bootloader, &asked.list),
             bootloader,
-            keys: scan::keys(map, &asked.list).iter().map(FoundReport::new).collect(),
+            keys: keys.iter().map(FoundReport::new).collect(),
             looked_for: scan::FORMS,
             container,
             provision,
