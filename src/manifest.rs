@@ -206,6 +206,10 @@ pub struct Release {
 /// # Errors
 /// The first thing that makes it none.
 pub fn read(file: &Read) -> Result<Envelope, Problem> {
+    // `inspect` comes here with files of any kind; a list of empty signatures takes many times its length.
+    if file.bytes.len() as u64 > FILE_LIMIT {
+        return Err(Problem::new(file.name(), format!("is larger than a release manifest can be, {FILE_LIMIT} bytes")));
+    }
     let written: WrittenEnvelope =
         serde_json::from_slice(&file.bytes).map_err(|error| at(file.name(), &error, "no DSSE envelope"))?;
     let stop = |what: String| Err(Problem::new(file.name(), format!("no release manifest: {what}")));

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use rootstamp::{
+    cli::inspect,
     fault::Problem,
     file::Read,
     image::{
@@ -16,7 +17,7 @@ use rootstamp::{
         mcuboot, nsib, scan, vectors,
     },
     keys::{
-        self, Algorithm, AnyKey, DecryptionKey, FILE_LIMIT,
+        self, Algorithm, AnyKey, DecryptionKey, FILE_LIMIT, private,
         refuse::{REPEATS, RefuseList},
     },
     link::{Batch, Carried},
@@ -193,6 +194,7 @@ proptest! {
             let _ = package.explain(None, list()).to_string();
         }
         let _ = (dfu::Init::read(&data), KeyFile::read(&given), manifest::read(&given));
+        prop_assert!(inspect::told(&given, list()).unwrap().words.starts_with("hostile.bin"));
     }
 
     #[test]
@@ -256,6 +258,24 @@ fn a_large_file_of_no_known_kind_is_no_key_file_and_not_searched_for_one() {
     let large = "-----BEGIN ".repeat(usize::try_from(FILE_LIMIT).unwrap() / 11 + 1);
     let problem = keys::read_any(&file("large", large)).unwrap_err();
     assert!(problem.what.contains("larger than a key file can be"), "{problem}");
+}
+
+#[test]
+fn a_file_larger_than_a_release_manifest_is_none_however_it_begins() {
+    let begins = br#"{"payloadType":"application/vnd.in-toto+json","payload":"","signatures":["#;
+    let large = [&begins[..], &br#"{"sig":""},"#.repeat(100_000)].concat();
+    let problem = manifest::read(&file("large.json", large)).err().unwrap();
+    assert!(problem.what.contains("larger than a release manifest can be"), "{problem}");
+}
+
+#[test]
+fn a_private_half_in_a_file_larger_than_a_key_file_is_recognised_and_its_first_words_alone_are_none() {
+    let pem = include_bytes!("vectors/keys/p256-a.priv.pem");
+    let large = |inside: &[u8]| [&b"all work and no play\n".repeat(4000)[..], inside].concat();
+    assert_eq!(private::form_of_file(&large(pem)), Some("PEM"));
+    assert_eq!(private::form_of_file(&large(b"-----BEGIN EC PRIVATE KEY-----\0-----END EC PRIVATE KEY-----\0")), None);
+    let told = inspect::told(&file("log.txt", large(pem)), list()).unwrap();
+    assert!(told.reasons.iter().any(|reason| reason.contains("holds a private key (PEM)")), "{:?}", told.reasons);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use memchr::{memchr_iter, memmem};
+use memchr::memchr_iter;
 
 use super::{Map, Segment};
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     keys::{
         AnyKey, DecryptionKey, P256_SPKI_HEAD, P256_SPKI_LEN, PublicKey,
         bare::{self, Budget},
+        private,
         refuse::{Form, RefuseList, Refused, Sighting},
     },
 };
@@ -159,45 +160,16 @@ fn among(found: &mut [Found], segment: &Segment, raw: Vec<Sighting<'_>>) -> Vec<
     others
 }
 
-/// Private keys that stand in the image as text, or in OpenSSH's own container. A program that reads such files holds
-/// their first words as constants; a key is what has contents behind them.
+/// Private keys that stand in the image as text, or in OpenSSH's own container.
 fn wrapped_in_text(segment: &Segment) -> Vec<Found> {
-    let all = |words: &[u8], length: fn(&[u8]) -> Option<usize>, form: &'static str| -> Vec<Found> {
-        let starts = memmem::find_iter(&segment.bytes, words);
-        let lengths = starts.filter_map(|from| Some((from, length(segment.bytes.get(from..)?)?)));
-        let found = |(from, len)| (address(segment, from), len);
-        let private = |(at, len)| Found { at, len, kind: Kind::Private(form), refused: None, key: None };
-        lengths.take(FOUND).map(found).map(private).collect()
-    };
-    let mut found = all(OPENSSH, openssh, "OpenSSH");
-    found.extend(all(PEM, pem, "PEM"));
-    found.sort_by_key(|found| found.at);
-    found.truncate(FOUND);
-    found
-}
-
-const OPENSSH: &[u8] = b"openssh-key-v1\0\0\0\0";
-const PEM: &[u8] = b"-----BEGIN ";
-
-/// The words, and the name of a cipher behind its length. [OpenSSH PROTOCOL.key 1]
-fn openssh(rest: &[u8]) -> Option<usize> {
-    let cipher = rest.strip_prefix(OPENSSH)?;
-    let (length, name) = cipher.split_first()?;
-    let name = name.get(..usize::from(*length))?;
-    (name.len() > 3 && name.iter().all(u8::is_ascii_graphic)).then_some(19 + name.len())
-}
-
-/// A label that names a private key, and a line of base64 or of the header of an encrypted one. [RFC 1421 4.4; RFC 7468 2]
-fn pem(rest: &[u8]) -> Option<usize> {
-    const KIND: &[u8] = b"PRIVATE KEY-----";
-    let label = rest.strip_prefix(PEM)?;
-    let label = label.get(..label.len().min(40))?;
-    let kind = label.windows(KIND.len()).position(|window| window.eq_ignore_ascii_case(KIND))?;
-    let begun = PEM.len() + kind + KIND.len();
-    let contents = rest.get(begun..)?.trim_ascii_start();
-    let line = contents.get(..16)?;
-    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    (line.iter().all(base64) || line.starts_with(b"Proc-Type:")).then_some(begun)
+    let found = private::wrapped(&segment.bytes).take(FOUND).map(|wrapped| Found {
+        at: address(segment, wrapped.at),
+        len: wrapped.len,
+        kind: Kind::Private(wrapped.form),
+        refused: None,
+        key: None,
+    });
+    found.collect()
 }
 
 /// Bare private halves of the public keys that were found.

@@ -214,8 +214,7 @@ fn in_digits(file: &Read) -> Option<Given> {
 
 fn as_asked(file: &Read, kind: RawKey, asked: &Asked) -> Content {
     if let Some(form) = private::form_of_file(&file.bytes) {
-        let what = keys::NotOurs::Private(form).to_string();
-        return Content::refused(Problem::new(file.name(), what).exit(Exit::KeyRefused));
+        return Content::refused(private_half(file, form));
     }
     let small = if file.bytes.len() as u64 <= keys::FILE_LIMIT { &file.bytes[..] } else { &[] };
     let digits = std::str::from_utf8(small).map(keys::hex_runs).unwrap_or_default();
@@ -242,6 +241,10 @@ fn as_asked(file: &Read, kind: RawKey, asked: &Asked) -> Content {
     }
 }
 
+fn private_half(file: &Read, form: &'static str) -> Problem {
+    Problem::new(file.name(), keys::NotOurs::Private(form).to_string()).exit(Exit::KeyRefused)
+}
+
 fn extension(file: &Read) -> String {
     file.path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase()
 }
@@ -262,6 +265,11 @@ fn by_name(file: &Read, asked: &Asked) -> Looked {
 
 /// What a file is that could not be understood, as far as it can be said; keys that must not be used are found anyway.
 fn unlike(file: &Read, problem: Problem, asked: &Asked) -> Content {
+    // No reader of keys looked into a file that is larger than one.
+    let large = file.bytes.len() as u64 > keys::FILE_LIMIT;
+    if let Some(form) = large.then(|| private::form_of_file(&file.bytes)).flatten() {
+        return Content::refused(private_half(file, form));
+    }
     let searched = file.bytes.len() <= TEXT_LIMIT;
     let found = if searched { asked.list.search_file(&file.bytes) } else { asked.list.search(&file.bytes) };
     Content::Unknown(Told::unknown(Facts::of(&file.bytes), &found, problem))
