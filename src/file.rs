@@ -63,13 +63,20 @@ impl Read {
 pub fn read(path: &Path, limit: u64) -> Result<Read, Problem> {
     let named = |what: String| Problem::new(path.display().to_string(), what).exit(Exit::Usage);
     let file = File::open(path).map_err(|error| named(format!("cannot be opened: {error}")))?;
-    if file.metadata().is_ok_and(|about| about.is_dir()) {
+    let about = file.metadata().map_err(|error| named(format!("cannot be looked at: {error}")))?;
+    if about.is_dir() {
         return Err(named("is a directory, not a file".to_owned()));
     }
-    let mut bytes = Vec::new();
+    let too_large = || named(format!("is larger than {limit} bytes"));
+    if about.len() > limit {
+        return Err(too_large());
+    }
+    // What is not a regular file says 0 here, and one may grow while it is read: the length is room, not a promise. One
+    // byte more shows the end without asking for twice the room.
+    let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or_default() + 1);
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| named(format!("cannot be read: {error}")))?;
     if bytes.len() as u64 > limit {
-        return Err(named(format!("is larger than {limit} bytes")));
+        return Err(too_large());
     }
     Ok(Read { digest: Digest::of(&bytes), path: path.to_owned(), bytes })
 }

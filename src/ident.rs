@@ -16,6 +16,14 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The digest of these bytes one after the other.
+    #[must_use]
+    pub fn of_all<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Self {
+        let mut hasher = Sha256::new();
+        parts.into_iter().for_each(|part| hasher.update(part));
+        Self(hasher.finalize().into())
+    }
+
     /// The first eight digits: enough for a person to compare, never enough to trust.
     #[must_use]
     pub fn short(&self) -> String {

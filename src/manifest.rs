@@ -206,6 +206,10 @@ pub struct Release {
 /// # Errors
 /// The first thing that makes it none.
 pub fn read(file: &Read) -> Result<Envelope, Problem> {
+    // `inspect` comes here with files of any kind; a list of empty signatures takes many times its length.
+    if file.bytes.len() as u64 > FILE_LIMIT {
+        return Err(Problem::new(file.name(), format!("is larger than a release manifest can be, {FILE_LIMIT} bytes")));
+    }
     let written: WrittenEnvelope =
         serde_json::from_slice(&file.bytes).map_err(|error| at(file.name(), &error, "no DSSE envelope"))?;
     let stop = |what: String| Err(Problem::new(file.name(), format!("no release manifest: {what}")));
@@ -226,7 +230,7 @@ pub fn read(file: &Read) -> Result<Envelope, Problem> {
 #[must_use]
 pub fn begins(file: &Read) -> bool {
     let opens = file.bytes.trim_ascii_start().starts_with(b"{");
-    opens && file.bytes.windows(PAYLOAD_FIELD.len()).any(|window| window == PAYLOAD_FIELD)
+    opens && memchr::memmem::find(&file.bytes, PAYLOAD_FIELD).is_some()
 }
 
 const PAYLOAD_FIELD: &[u8] = b"\"payloadType\"";

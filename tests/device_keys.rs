@@ -219,6 +219,8 @@ fn a_table_that_is_none_is_told() {
     let noise: String = (0..200).map(|_| "x\n").collect();
     let told = Files::good().table(&format!("serial,key\n{noise}")).told();
     assert_eq!(told.len(), 51, "enough is enough");
+    let rows = Files::good().table(&format!("serial,key\n{}", ",\n".repeat(250_001))).told();
+    assert!(rows.iter().any(|told| told.contains("table.csv:250002:1: has more than 250000 rows")), "{rows:?}");
     let mut binary = Files::good();
     binary.files.insert("table.csv".to_owned(), vec![0xFF; 100]);
     one(&binary, "not UTF-8");
@@ -366,6 +368,18 @@ fn a_list_of_field_devices_that_contradicts_itself_is_told_line_by_line() {
     let known: Vec<DeviceKey> =
         merged(Vec::new(), &[imported("F-1", "", "p256-a"), imported("F-1", "00000000000000aa", "p256-a")]).unwrap();
     assert_eq!(known.len(), 1, "the same device twice is one");
+}
+
+#[test]
+fn a_row_of_a_field_list_is_one_line_whatever_its_quotation_marks_say() {
+    let row = field_row("F-1", "", "p256-a").trim_end().replace(',', "\",\"");
+    let list = |text: String| merged(Vec::new(), &[Read::from_memory("field.csv", text.into())]);
+    let devices = list(format!("{HEADER}\n\"{row}\",\"a, \"\"b\"\".csv:2\"\r\n")).unwrap();
+    assert_eq!((devices.len(), devices[0].source.as_str()), (1, "field.csv:3"));
+    let problems = list(format!("{HEADER}\"F-2,\n{}", field_row("F-3", "", "p256-a"))).unwrap_err();
+    assert_eq!(problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [Some(2)], "{problems:?}");
+    let wide = list(format!("{HEADER}{}\n", ",".repeat(1 << 20))).unwrap_err();
+    assert_eq!((wide.len(), wide[0].line), (1, Some(2)), "{wide:?}");
 }
 
 /// A release of the bootloader, spoilt, signed by p256-b.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use rootstamp::{
+    cli::inspect,
     fault::Problem,
     file::Read,
     image::{
@@ -16,7 +17,7 @@ use rootstamp::{
         mcuboot, nsib, scan, vectors,
     },
     keys::{
-        self, Algorithm, AnyKey, DecryptionKey, FILE_LIMIT,
+        self, Algorithm, AnyKey, DecryptionKey, FILE_LIMIT, private,
         refuse::{REPEATS, RefuseList},
     },
     link::{Batch, Carried},
@@ -193,6 +194,7 @@ proptest! {
             let _ = package.explain(None, list()).to_string();
         }
         let _ = (dfu::Init::read(&data), KeyFile::read(&given), manifest::read(&given));
+        prop_assert!(inspect::told(&given, list()).unwrap().words.starts_with("hostile.bin"));
     }
 
     #[test]
@@ -259,6 +261,24 @@ fn a_large_file_of_no_known_kind_is_no_key_file_and_not_searched_for_one() {
 }
 
 #[test]
+fn a_file_larger_than_a_release_manifest_is_none_however_it_begins() {
+    let begins = br#"{"payloadType":"application/vnd.in-toto+json","payload":"","signatures":["#;
+    let large = [&begins[..], &br#"{"sig":""},"#.repeat(100_000)].concat();
+    let problem = manifest::read(&file("large.json", large)).err().unwrap();
+    assert!(problem.what.contains("larger than a release manifest can be"), "{problem}");
+}
+
+#[test]
+fn a_private_half_in_a_file_larger_than_a_key_file_is_recognised_and_its_first_words_alone_are_none() {
+    let pem = include_bytes!("vectors/keys/p256-a.priv.pem");
+    let large = |inside: &[u8]| [&b"all work and no play\n".repeat(4000)[..], inside].concat();
+    assert_eq!(private::form_of_file(&large(pem)), Some("PEM"));
+    assert_eq!(private::form_of_file(&large(b"-----BEGIN EC PRIVATE KEY-----\0-----END EC PRIVATE KEY-----\0")), None);
+    let told = inspect::told(&file("log.txt", large(pem)), list()).unwrap();
+    assert!(told.reasons.iter().any(|reason| reason.contains("holds a private key (PEM)")), "{:?}", told.reasons);
+}
+
+#[test]
 fn an_image_with_thousands_of_empty_tlvs_is_no_image() {
     let mut image = 0x96F3_B83D_u32.to_le_bytes().to_vec();
     image.extend([0, 0, 0, 0, 32, 0, 0, 0, 4, 0, 0, 0]);
@@ -290,6 +310,24 @@ fn a_file_made_of_one_published_key_names_it_a_bounded_number_of_times() {
     let spki = rootstamp::ident::bytes_from_hex(spki).unwrap();
     let sightings = list().search(&spki.repeat(2000));
     assert!(!sightings.is_empty() && sightings.len() <= 16 * REPEATS, "{} sightings", sightings.len());
+}
+
+#[test]
+fn a_file_made_of_descriptions_of_firmware_names_a_bounded_number_of_them() {
+    let words: [u32; 9] = [0x281E_E6DE, 0x8FCE_BB4C, 0, 36, 1, 1, 0, 0, 0x9102_FFFF];
+    let info: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let map = Map::from_raw(&file("infos.bin", info.repeat(1000)), 0).unwrap();
+    assert_eq!(bootloader::firmware(&map).len(), 64);
+}
+
+#[test]
+fn a_file_larger_than_the_limit_is_refused_by_its_length_and_one_of_that_length_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sparse.bin");
+    std::fs::File::create(&path).unwrap().set_len(4097).unwrap();
+    let problem = rootstamp::file::read(&path, 4096).unwrap_err();
+    assert!(problem.what.contains("is larger than 4096 bytes"), "{problem}");
+    assert_eq!(rootstamp::file::read(&path, 4097).unwrap().bytes.len(), 4097);
 }
 
 #[test]

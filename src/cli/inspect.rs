@@ -118,6 +118,30 @@ fn wrong(problems: &[Problem]) -> Fault {
     fault
 }
 
+/// What the command says of one file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Told {
+    /// To people.
+    pub words: String,
+    /// To programs.
+    pub json: String,
+    /// Why it fails, if it does.
+    pub reasons: Vec<String>,
+}
+
+/// What the command, without options, says of a file that is in memory already.
+///
+/// # Errors
+/// If the report cannot be put into JSON, which is ours.
+pub fn told(file: &file::Read, list: &RefuseList) -> Result<Told, Fault> {
+    let asked = Asked { list: list.clone(), keys: Vec::new(), at: None, raw_key: None };
+    let report = Report::new(vec![FileReport::new(file, look::look(file, &asked))]);
+    let mut reasons = report.refused(false);
+    reasons.extend(report.problems().iter().map(ToString::to_string));
+    let json = serde_json::to_string(&report).map_err(|error| unwritable(&error))?;
+    Ok(Told { words: report.to_string(), json, reasons })
+}
+
 fn look_at(path: &Path, asked: &Asked) -> FileReport {
     match file::read(path, file::LIMIT) {
         Ok(file) => FileReport::new(&file, look::look(&file, asked)),

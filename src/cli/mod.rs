@@ -12,7 +12,7 @@ mod demo;
 mod dispose;
 mod export;
 mod headless;
-mod inspect;
+pub mod inspect;
 mod line;
 mod records;
 mod schema;

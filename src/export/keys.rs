@@ -1,7 +1,7 @@
 //! Which device trusts which key: the list that a signer of updates works from, with the devices that were in the field
 //! before there were records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
@@ -103,24 +103,24 @@ fn own_key(records: &Records, unit: &UnitRecord, spki_sha256: &Digest) -> Result
 /// Everything that is wrong with the lists, and every contradiction, with both places.
 pub fn merged(recorded: Vec<DeviceKey>, imports: &[Read]) -> Result<Vec<DeviceKey>, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut all: BTreeMap<Serial, DeviceKey> = BTreeMap::new();
-    all.extend(recorded.into_iter().map(|device| (device.serial.clone(), device)));
+    let mut known = Known::default();
+    recorded.into_iter().for_each(|device| known.add(device));
     let list = RefuseList::built_in()?;
     for file in imports {
         for (line, device) in read(file, &list, &mut problems) {
             let at = |what: String| Problem::new(file.name(), what).at(line, 1);
-            match all.get(&device.serial) {
+            match known.all.get(&device.serial) {
                 Some(known) if same(known, &device) => {}
                 Some(known) => {
                     problems.push(at(format!("{} has another key or device in {}", device.serial, known.source)));
                 }
-                None => problems.extend(taken(&all, &device).map(at)),
+                None => problems.extend(known.taken(&device).map(at)),
             }
-            all.entry(device.serial.clone()).or_insert(device);
+            known.add(device);
         }
     }
     problems.truncate(PROBLEMS);
-    if problems.is_empty() { Ok(all.into_values().collect()) } else { Err(problems) }
+    if problems.is_empty() { Ok(known.all.into_values().collect()) } else { Err(problems) }
 }
 
 fn same(known: &DeviceKey, device: &DeviceKey) -> bool {
@@ -128,45 +128,60 @@ fn same(known: &DeviceKey, device: &DeviceKey) -> bool {
     known.spki_sha256 == device.spki_sha256 && devices.is_none_or(|(known, device)| known == device)
 }
 
-/// What of a device is another's already. Keys that a product's units share come from records only, without the key.
-fn taken(all: &BTreeMap<Serial, DeviceKey>, device: &DeviceKey) -> Option<String> {
-    all.values().find_map(|known| {
-        let what = if known.device_id.is_some() && known.device_id == device.device_id {
-            "this device"
-        } else if known.spki_sha256 == device.spki_sha256 {
-            "this key"
-        } else {
-            return None;
-        };
+/// Devices by their serial numbers, and whose device and key is whose.
+#[derive(Default)]
+struct Known {
+    all: BTreeMap<Serial, DeviceKey>,
+    by_device: HashMap<DeviceId, Serial>,
+    by_key: HashMap<Digest, Serial>,
+}
+
+impl Known {
+    /// The first that is said of a serial number stands.
+    fn add(&mut self, device: DeviceKey) {
+        // Keys that a product's units share come from records only; they are then said to be the first unit's.
+        let first = |known: &mut Serial| *known = known.clone().min(device.serial.clone());
+        if self.all.contains_key(&device.serial) {
+            return;
+        }
+        if let Some(id) = device.device_id {
+            self.by_device.entry(id).and_modify(first).or_insert_with(|| device.serial.clone());
+        }
+        self.by_key.entry(device.spki_sha256).and_modify(first).or_insert_with(|| device.serial.clone());
+        self.all.insert(device.serial.clone(), device);
+    }
+
+    /// What of a device is another's already.
+    fn taken(&self, device: &DeviceKey) -> Option<String> {
+        let by_device = device.device_id.and_then(|id| self.by_device.get(&id)).map(|serial| (serial, "this device"));
+        let by_key = self.by_key.get(&device.spki_sha256).map(|serial| (serial, "this key"));
+        let (serial, what) = by_device.into_iter().chain(by_key).min_by_key(|(serial, _)| *serial)?;
+        let known = self.all.get(serial)?;
         Some(format!("{what} is that of {}, in {}: each device has its own", known.serial, known.source))
-    })
+    }
 }
 
 /// The rows that are whole, with their lines.
 fn read(file: &Read, list: &RefuseList, problems: &mut Vec<Problem>) -> Vec<(usize, DeviceKey)> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&file.bytes[..]);
+    let text = match file.text() {
+        Ok(text) => text.strip_prefix('\u{FEFF}').unwrap_or(text),
+        Err(problem) => {
+            problems.push(problem);
+            return Vec::new();
+        }
+    };
+    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    if !lines.next().is_some_and(|(_, line)| is_header(line)) {
+        let what = format!("the first line must be `{}`, as `export --format keys-csv` writes it", COLUMNS.join(","));
+        problems.push(Problem::new(file.name(), what).at(1, 1));
+        return Vec::new();
+    }
     let mut rows = Vec::new();
-    for (index, row) in reader.records().enumerate() {
+    for (line, text) in lines {
         if problems.len() >= PROBLEMS {
             break;
         }
-        let Ok(row) = row else {
-            problems.push(Problem::new(file.name(), "is not UTF-8 text in CSV").at(index + 1, 1));
-            break;
-        };
-        let line = row.position().map_or(index + 1, |position| usize::try_from(position.line()).unwrap_or_default());
-        if index == 0 {
-            let header = row.iter().map(str::trim).eq(COLUMNS);
-            let header = header || row.iter().map(str::trim).eq(COLUMNS.iter().take(4).copied());
-            if !header {
-                let what =
-                    format!("the first line must be `{}`, as `export --format keys-csv` writes it", COLUMNS.join(","));
-                problems.push(Problem::new(file.name(), what).at(1, 1));
-                break;
-            }
-            continue;
-        }
-        match device(&row, list, &format!("{}:{line}", file.name())) {
+        match device(&cells(text), list, &format!("{}:{line}", file.name())) {
             Ok(device) => rows.push((line, device)),
             Err((what, exit)) => problems.push(Problem::new(file.name(), what).at(line, 1).exit(exit)),
         }
@@ -174,8 +189,23 @@ fn read(file: &Read, list: &RefuseList, problems: &mut Vec<Problem>) -> Vec<(usi
     rows
 }
 
-fn device(row: &csv::StringRecord, list: &RefuseList, source: &str) -> Result<DeviceKey, (String, Exit)> {
-    let cell = |index: usize| row.get(index).map(str::trim).unwrap_or_default();
+fn is_header(line: &str) -> bool {
+    COLUMNS.iter().take(4).eq(&cells(line)) && line.split(',').count() <= COLUMNS.len()
+}
+
+/// The first four columns, without their quotation marks. None of them ever holds a comma or a line's end, so that a row
+/// is a line: a mark that is not closed takes no more than its own.
+fn cells(line: &str) -> Vec<&str> {
+    line.split(',').take(4).map(unquoted).collect()
+}
+
+fn unquoted(cell: &str) -> &str {
+    let cell = cell.trim();
+    cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')).unwrap_or(cell).trim()
+}
+
+fn device(row: &[&str], list: &RefuseList, source: &str) -> Result<DeviceKey, (String, Exit)> {
+    let cell = |index: usize| row.get(index).copied().unwrap_or_default();
     let plain = |what: String| (what, Exit::Usage);
     let serial: Serial = cell(0).parse().map_err(|error: crate::ident::BadSerial| plain(error.to_string()))?;
     let device_id = match cell(1) {

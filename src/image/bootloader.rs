@@ -418,12 +418,15 @@ fn is_described(map: &Map, at: u32) -> bool {
     firmware_info(map, at).is_some() || named.is_some_and(|named| map.word(named).is_some())
 }
 
-/// Every description of firmware that NSIB starts.
+/// Every description of firmware that NSIB starts, the first 64 at most.
 #[must_use]
 pub fn firmware(map: &Map) -> Vec<FirmwareInfo> {
     let places = map.segments().iter().flat_map(|segment| positions(segment, &FW_INFO));
-    places.filter_map(|at| firmware_info(map, at)).collect()
+    places.filter_map(|at| firmware_info(map, at)).take(FIRMWARES).collect()
 }
+
+/// More than any chip has room for; a file that is made of descriptions would make a report many times its size.
+const FIRMWARES: usize = 64;
 
 /// `fw_info`: three words of magic, total_size, size, version, address, boot_address, valid. [sdk-nrf include/fw_info.h]
 fn firmware_info(map: &Map, at: u32) -> Option<FirmwareInfo> {

@@ -190,13 +190,10 @@ impl Map {
     /// the same for every file that describes the same memory.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut flat = Vec::with_capacity(self.len() + self.segments.len() * 12);
-        for segment in &self.segments {
-            flat.extend_from_slice(&segment.at.to_le_bytes());
-            flat.extend_from_slice(&(segment.bytes.len() as u64).to_le_bytes());
-            flat.extend_from_slice(&segment.bytes);
-        }
-        Digest::of(&flat)
+        let lengths: Vec<_> = self.segments.iter().map(|segment| (segment.bytes.len() as u64).to_le_bytes()).collect();
+        let starts: Vec<_> = self.segments.iter().map(|segment| segment.at.to_le_bytes()).collect();
+        let segments = starts.iter().zip(&lengths).zip(&self.segments);
+        Digest::of_all(segments.flat_map(|((at, length), segment)| [&at[..], length, &segment.bytes]))
     }
 
     /// One problem for each run of bytes that lies in none of these ranges.

@@ -3,12 +3,17 @@
 //! A key that a program computes, or holds in a form not listed here, is not seen; what is said is "none was found in
 //! these forms", never "there is none".
 
+use std::sync::LazyLock;
+
+use memchr::memchr_iter;
+
 use super::{Map, Segment};
 use crate::{
     fault::Problem,
     keys::{
         AnyKey, DecryptionKey, P256_SPKI_HEAD, P256_SPKI_LEN, PublicKey,
         bare::{self, Budget},
+        private,
         refuse::{Form, RefuseList, Refused, Sighting},
     },
 };
@@ -78,6 +83,10 @@ impl Found {
         DecryptionKey::at_start(segment.bytes.get(from..)?).map(|(key, _)| key)
     }
 
+    fn holds(&self, at: u32) -> bool {
+        self.at <= at && at - self.at < u32::try_from(self.len).unwrap_or(u32::MAX)
+    }
+
     /// A problem at the line that wrote it.
     #[must_use]
     pub fn problem(&self, map: &Map, what: impl Into<String>) -> Problem {
@@ -118,7 +127,7 @@ const TOO_MANY: &str = "one of more than any program holds; those behind it were
 
 fn in_segment(segment: &Segment, list: &RefuseList, room: &mut Room) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    for (from, _) in segment.bytes.iter().enumerate().filter(|(_, byte)| **byte == 0x30) {
+    for from in memchr_iter(SEQUENCE, &segment.bytes) {
         if room.public == 0 && room.private == 0 {
             break;
         }
@@ -127,7 +136,7 @@ fn in_segment(segment: &Segment, list: &RefuseList, room: &mut Room) -> Vec<Foun
     }
     let refused = among(&mut found, segment, list.search(&segment.bytes));
     found.extend(refused);
-    found.extend(wrapped_in_text(segment).into_iter().take(FOUND));
+    found.extend(wrapped_in_text(segment));
     found.extend(unwrapped(segment, &found, &mut room.budget));
     found.sort_by_key(|found| found.at);
     found
@@ -151,37 +160,16 @@ fn among(found: &mut [Found], segment: &Segment, raw: Vec<Sighting<'_>>) -> Vec<
     others
 }
 
-/// Private keys that stand in the image as text, or in OpenSSH's own container. A program that reads such files holds
-/// their first words as constants; a key is what has contents behind them.
+/// Private keys that stand in the image as text, or in OpenSSH's own container.
 fn wrapped_in_text(segment: &Segment) -> Vec<Found> {
-    let starts = segment.bytes.iter().enumerate().filter(|(_, byte)| matches!(byte, b'-' | b'o'));
-    let private = |(from, _): (usize, &u8)| {
-        let rest = segment.bytes.get(from..)?;
-        let (len, form) = openssh(rest).map(|len| (len, "OpenSSH")).or_else(|| pem(rest).map(|len| (len, "PEM")))?;
-        Some(Found { at: address(segment, from), len, kind: Kind::Private(form), refused: None, key: None })
-    };
-    starts.filter_map(private).collect()
-}
-
-/// The words, and the name of a cipher behind its length. [OpenSSH PROTOCOL.key 1]
-fn openssh(rest: &[u8]) -> Option<usize> {
-    let cipher = rest.strip_prefix(b"openssh-key-v1\0\0\0\0")?;
-    let (length, name) = cipher.split_first()?;
-    let name = name.get(..usize::from(*length))?;
-    (name.len() > 3 && name.iter().all(u8::is_ascii_graphic)).then_some(19 + name.len())
-}
-
-/// A label that names a private key, and a line of base64 or of the header of an encrypted one. [RFC 1421 4.4; RFC 7468 2]
-fn pem(rest: &[u8]) -> Option<usize> {
-    const KIND: &[u8] = b"PRIVATE KEY-----";
-    let label = rest.strip_prefix(b"-----BEGIN ")?;
-    let label = label.get(..label.len().min(40))?;
-    let kind = label.windows(KIND.len()).position(|window| window.eq_ignore_ascii_case(KIND))?;
-    let begun = 11 + kind + KIND.len();
-    let contents = rest.get(begun..)?.trim_ascii_start();
-    let line = contents.get(..16)?;
-    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    (line.iter().all(base64) || line.starts_with(b"Proc-Type:")).then_some(begun)
+    let found = private::wrapped(&segment.bytes).take(FOUND).map(|wrapped| Found {
+        at: address(segment, wrapped.at),
+        len: wrapped.len,
+        kind: Kind::Private(wrapped.form),
+        refused: None,
+        key: None,
+    });
+    found.collect()
 }
 
 /// Bare private halves of the public keys that were found.
@@ -199,17 +187,13 @@ fn unwrapped(segment: &Segment, found: &[Found], budget: &mut Budget) -> Vec<Fou
         key: None,
     });
     // One scalar may stand beside several copies of its public key, and inside a wrapped one.
-    let mut private: Vec<Found> = private.filter(|bare| !inside_private(found, bare)).collect();
+    let mut private: Vec<Found> = private.collect();
     private.sort_by_key(|found| found.at);
     private.dedup_by_key(|found| found.at);
+    let wrapped: Vec<&Found> = found.iter().filter(|found| matches!(found.kind, Kind::Private(_))).collect();
+    private.retain(|bare| !wrapped.iter().any(|wrapped| wrapped.holds(bare.at)));
+    private.truncate(FOUND);
     private
-}
-
-fn inside_private(found: &[Found], bare: &Found) -> bool {
-    let wrapped = found.iter().filter(|found| matches!(found.kind, Kind::Private(_)));
-    wrapped
-        .into_iter()
-        .any(|found| found.at <= bare.at && bare.at - found.at < u32::try_from(found.len).unwrap_or(u32::MAX))
 }
 
 fn address(segment: &Segment, from: usize) -> u32 {
@@ -229,7 +213,7 @@ fn der_at(segment: &Segment, from: usize, list: &RefuseList) -> Option<Found> {
         let whole = if let Kind::P256(key) = &kind { Some(key.clone().into()) } else { None };
         return Some(Found { at, len, kind, refused, key: whole });
     }
-    let (head, len, kind) = OTHERS.iter().find(|(head, ..)| matches_head(rest, head))?;
+    let (head, len, kind) = head_of(rest)?;
     let key = if matches!(kind, Kind::Other(_)) { AnyKey::at_start(rest).map(|(key, ..)| key) } else { None };
     let refused = key.as_ref().and_then(|key| list.refuses_key(key)).cloned();
     Some(Found { at, len: (*len).max(head.len()).min(rest.len()), kind: kind.clone(), refused, key })
@@ -238,16 +222,45 @@ fn der_at(segment: &Segment, from: usize, list: &RefuseList) -> Option<Found> {
 /// As [`der_at`], without the arithmetic of public keys.
 fn private_at(segment: &Segment, from: usize) -> Option<Found> {
     let rest = segment.bytes.get(from..)?;
-    let (head, len, kind) = OTHERS.iter().find(|(head, ..)| matches_head(rest, head))?;
+    let (head, len, kind) = head_of(rest)?;
     let len = (*len).max(head.len()).min(rest.len());
     let found = Found { at: address(segment, from), len, kind: kind.clone(), refused: None, key: None };
     matches!(kind, Kind::Private(_)).then_some(found)
 }
 
+/// How one of the other keys begins, how long it is at least, and what it is.
+type Head = (&'static [u16], usize, Kind);
+
+/// The first of [`OTHERS`] that stands here. Which may at all, four bytes say: most that begin like them are none.
+fn head_of(rest: &[u8]) -> Option<&'static Head> {
+    let second_to_fourth = rest.get(1..4)?.iter().zip(&*MAY_BEGIN);
+    let mut may = second_to_fourth
+        .fold(u64::MAX, |may, (byte, heads)| may & heads.get(usize::from(*byte)).copied().unwrap_or_default());
+    std::iter::from_fn(|| {
+        let index = (may != 0).then(|| may.trailing_zeros() as usize)?;
+        may &= may - 1;
+        OTHERS.get(index)
+    })
+    .find(|(head, ..)| matches_head(rest, head))
+}
+
+/// For the second, third and fourth byte each and every value of it: which of [`OTHERS`] have it there, one bit for each.
+static MAY_BEGIN: LazyLock<[Vec<u64>; 3]> = LazyLock::new(|| {
+    let has = |head: &Head, place: usize, byte: u16| head.0.get(place).is_some_and(|want| [ANY, byte].contains(want));
+    let heads =
+        |place: usize, byte: u16| (0..).zip(OTHERS).map(move |(bit, head)| u64::from(has(head, place, byte)) << bit);
+    [1, 2, 3].map(|place| (0..=0xFF).map(|byte| heads(place, byte).sum()).collect())
+});
+
+const _: () = assert!(OTHERS.len() <= 64, "one bit for each");
+
 /// A head may leave bytes open where lengths stand.
 fn matches_head(rest: &[u8], head: &[u16]) -> bool {
     rest.len() >= head.len() && rest.iter().zip(head).all(|(byte, want)| *want == ANY || *want == u16::from(*byte))
 }
+
+/// What every head begins with. [X.690 8.9]
+const SEQUENCE: u8 = 0x30;
 
 /// Stands for any byte in [`OTHERS`].
 const ANY: u16 = 0x100;
@@ -262,7 +275,7 @@ const ENCRYPTED_PKCS12: &[u16] =
     &[0x30, 0x81, ANY, 0x30, ANY, 0x06, 0x0a, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0c];
 
 /// How other keys begin, how long they are at least, and what they are. [RFC 5480, 5915, 5958, 8017, 8410; nordic-facts C2]
-const OTHERS: &[(&[u16], usize, Kind)] = &[
+const OTHERS: &[Head] = &[
     (
         &[
             0x30, 0x39, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,

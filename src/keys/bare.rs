@@ -1,10 +1,14 @@
 //! Private halves without any wrapping: a scalar or seed whose public half stands in the same bytes.
 //!
 //! A number says nothing about itself, so each candidate is multiplied out and compared with the public keys that were
-//! found. That costs some twenty-five microseconds each: candidates are taken from around the public keys, and their number is
-//! bounded, so that a hostile file cannot make this last.
+//! found. That costs some twenty-five microseconds each: candidates are taken from around the public keys, none is tried
+//! twice with one key, and their number is bounded, so that a hostile file cannot make this last.
 
-use std::ops::Range;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
+    ops::Range,
+};
 
 use ring::{
     rand::SystemRandom,
@@ -46,13 +50,32 @@ pub fn beside<'k>(bytes: &[u8], keys: impl IntoIterator<Item = (&'k AnyKey, Rang
     beside_within(bytes, keys, &mut Budget::default())
 }
 
-/// How many candidates may still be tried: one budget for all searches of one input.
+/// How many candidates may still be tried, and what was: one budget for all searches of one input.
 #[derive(Debug)]
-pub struct Budget(usize);
+pub struct Budget {
+    left: usize,
+    /// By a hash of key and candidate that is another in every process: what a candidate holds is not kept.
+    tried: HashMap<u64, bool>,
+    hasher: RandomState,
+}
 
 impl Default for Budget {
     fn default() -> Self {
-        Self(BUDGET)
+        Self { left: BUDGET, tried: HashMap::new(), hasher: RandomState::new() }
+    }
+}
+
+impl Budget {
+    /// Whether this candidate is the private half; `None` if it would have to be tried and nothing is left.
+    fn spend(&mut self, sought: &Sought, candidate: &[u8]) -> Option<bool> {
+        let hash = self.hasher.hash_one((&sought.public, candidate));
+        if let Some(tried) = self.tried.get(&hash) {
+            return Some(*tried);
+        }
+        self.left = self.left.checked_sub(sought.cost)?;
+        let private = sought.is_private_half(candidate);
+        self.tried.insert(hash, private);
+        Some(private)
     }
 }
 
@@ -74,9 +97,8 @@ pub fn beside_within<'k>(
                 if bytes.len() > SMALL && !looks_random(window) {
                     continue;
                 }
-                let Some(left) = budget.0.checked_sub(sought.cost) else { return found };
-                budget.0 = left;
-                if sought.is_private_half(window) {
+                let Some(private) = budget.spend(&sought, window) else { return found };
+                if private {
                     found.push(Bare { at, len: sought.len, form: sought.form });
                 }
             }

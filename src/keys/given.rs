@@ -108,23 +108,31 @@ pub(super) fn blocks(text: &str) -> Vec<(String, Vec<u8>)> {
 pub fn hex_runs(text: &str) -> Vec<Vec<u8>> {
     let mut runs = Vec::new();
     let mut run = Vec::new();
+    let mut end = |run: &mut Vec<u8>| {
+        if run.len() >= RUN {
+            runs.push(std::mem::take(run));
+        }
+        run.clear();
+    };
     let between = |c: char| c.is_ascii_whitespace() || matches!(c, ',' | ':');
     for (index, piece) in text.split(|c: char| !c.is_ascii_alphanumeric() && !between(c)).enumerate() {
         if index > 0 {
-            runs.push(std::mem::take(&mut run));
+            end(&mut run);
         }
         for word in piece.split(between).filter(|word| !word.is_empty()) {
             let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word);
             match bytes_from_hex(digits) {
                 Some(bytes) => run.extend(bytes),
-                None => runs.push(std::mem::take(&mut run)),
+                None => end(&mut run),
             }
         }
     }
-    runs.push(run);
-    runs.retain(|run| run.len() >= 16);
+    end(&mut run);
     runs
 }
+
+/// The least number of bytes written in digits that is looked at.
+const RUN: usize = 16;
 
 /// Without what follows the line that ends the block.
 fn upto_end(block: &str) -> &str {

@@ -22,6 +22,7 @@ mod der;
 mod fingerprint;
 mod forms;
 mod given;
+mod needles;
 pub mod private;
 pub mod refuse;
 mod verify;

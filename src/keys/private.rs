@@ -11,17 +11,18 @@ use super::{
     given,
 };
 
-/// In which form this file holds a private half, if it is recognised. A file that merely might is none.
+/// In which form this file holds a private half, if it is recognised. A file that merely might is none. What is larger
+/// than a key file is looked through for whole words of private keys only, which takes no memory.
 #[must_use]
 pub fn form_of_file(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.len() as u64 > super::FILE_LIMIT {
+        return wrapped(bytes).next().map(|wrapped| wrapped.form);
+    }
     form_of_der(bytes).or_else(|| form_in_text(bytes)).or_else(|| binary_container(bytes)).or_else(|| bare_in(bytes))
 }
 
-/// A private half without wrapping, in bytes or in text. Larger files are no key files: images have their own search.
+/// A private half without wrapping, in bytes or in text.
 fn bare_in(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.len() as u64 > super::FILE_LIMIT {
-        return None;
-    }
     let mut budget = Budget::default();
     let binary = bare::is_pair(bytes).or_else(|| beside_its_public_half(bytes, &mut budget));
     binary.or_else(|| {
@@ -53,6 +54,62 @@ fn form_of_der(der: &[u8]) -> Option<&'static str> {
 
 /// What begins OpenSSH's own container, whatever armour was taken off. [OpenSSH PROTOCOL.key 1]
 const OPENSSH: &[u8] = b"openssh-key-v1\0";
+
+/// A private half wrapped in text, or in OpenSSH's own container, among other bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Wrapped {
+    /// Offset of its first byte.
+    pub at: usize,
+    /// How many bytes of it were recognised.
+    pub len: usize,
+    /// In what it is wrapped.
+    pub form: &'static str,
+}
+
+/// Each of them, in order. A program that reads such files holds their first words as constants; a key is what has
+/// contents behind them.
+pub fn wrapped(bytes: &[u8]) -> impl Iterator<Item = Wrapped> + '_ {
+    let mut openssh = starts(bytes, b"openssh-key-v1\0\0\0\0", openssh_head, "OpenSSH").peekable();
+    let mut pem = starts(bytes, PEM, pem_head, "PEM").peekable();
+    std::iter::from_fn(move || match (openssh.peek(), pem.peek()) {
+        (Some(first), Some(second)) if second.at < first.at => pem.next(),
+        (None, _) => pem.next(),
+        (Some(_), _) => openssh.next(),
+    })
+}
+
+fn starts<'b>(
+    bytes: &'b [u8],
+    words: &'static [u8],
+    head: fn(&[u8]) -> Option<usize>,
+    form: &'static str,
+) -> impl Iterator<Item = Wrapped> + 'b {
+    let places = memchr::memmem::find_iter(bytes, words);
+    places.filter_map(move |at| Some(Wrapped { at, len: head(bytes.get(at..)?)?, form }))
+}
+
+/// The words, and the name of a cipher behind its length. [OpenSSH PROTOCOL.key 1]
+fn openssh_head(rest: &[u8]) -> Option<usize> {
+    let cipher = rest.strip_prefix(OPENSSH)?.strip_prefix(b"\0\0\0")?;
+    let (length, name) = cipher.split_first()?;
+    let name = name.get(..usize::from(*length))?;
+    (name.len() > 3 && name.iter().all(u8::is_ascii_graphic)).then_some(19 + name.len())
+}
+
+const PEM: &[u8] = b"-----BEGIN ";
+
+/// A label that names a private key, and a line of base64 or of the header of an encrypted one. [RFC 1421 4.4; RFC 7468 2]
+fn pem_head(rest: &[u8]) -> Option<usize> {
+    const KIND: &[u8] = b"PRIVATE KEY-----";
+    let label = rest.strip_prefix(PEM)?;
+    let label = label.get(..label.len().min(40))?;
+    let kind = label.windows(KIND.len()).position(|window| window.eq_ignore_ascii_case(KIND))?;
+    let begun = PEM.len() + kind + KIND.len();
+    let contents = rest.get(begun..)?.trim_ascii_start();
+    let line = contents.get(..16)?;
+    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    (line.iter().all(base64) || line.starts_with(b"Proc-Type:")).then_some(begun)
+}
 
 fn binary_container(bytes: &[u8]) -> Option<&'static str> {
     bytes.starts_with(OPENSSH).then_some("OpenSSH")

@@ -1,11 +1,19 @@
 //! Keys that must never go on a board: those whose private half is public, and those the company gave up.
 
-use std::{collections::HashMap, fmt, path::Path};
+use std::{
+    collections::HashMap,
+    fmt,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 use serde::Deserialize;
 
 pub use super::forms::Form;
-use super::{AnyKey, Hash, NsibHash, PublicKey, forms, given};
+use super::{
+    AnyKey, Hash, NsibHash, PublicKey, forms, given,
+    needles::{Found, Needles},
+};
 use crate::{
     fault::Problem,
     file::{self, Read},
@@ -85,13 +93,6 @@ impl fmt::Display for Refused {
     }
 }
 
-#[derive(Clone)]
-struct Needle {
-    bytes: Vec<u8>,
-    form: Form,
-    refused: usize,
-}
-
 /// A refused key that was asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Hit<'l> {
@@ -123,37 +124,44 @@ pub struct Sighting<'l> {
 /// How often one form of one key is told: a file that is made of it would else make many times its size of messages.
 pub const REPEATS: usize = 64;
 
-/// All refused keys, in every form.
-#[derive(Clone)]
+/// All refused keys, in every form. Copies share what is inside until one of them gets a company's list.
+#[derive(Clone, Default)]
 pub struct RefuseList {
+    keys: Arc<Keys>,
+}
+
+/// What is inside.
+#[derive(Clone, Default)]
+struct Keys {
     all: Vec<Refused>,
     /// By a form as a whole.
     exact: HashMap<Vec<u8>, (usize, Form)>,
-    needles: Vec<Needle>,
-    by_head: HashMap<[u8; 8], Vec<usize>>,
-    /// Whether any needle begins with this pair of bytes: most offsets of an image end here.
-    by_pair: Vec<bool>,
+    needles: Needles,
+    /// For each needle its form and the number of its key.
+    meant: Vec<(Form, usize)>,
+    /// The first of those with this fingerprint, which stands for all of them in a search.
+    first: HashMap<Digest, usize>,
 }
 
 impl RefuseList {
-    /// The published keys, and the company's list that was built in.
+    /// The published keys, and the company's list that was built in: read once, however often it is asked for.
     ///
     /// # Errors
     /// If the lists inside this program cannot be read: then nothing may be trusted.
     pub fn built_in() -> Result<Self, Vec<Problem>> {
+        static BUILT_IN: LazyLock<Result<RefuseList, Vec<Problem>>> = LazyLock::new(RefuseList::from_program);
+        BUILT_IN.clone()
+    }
+
+    fn from_program() -> Result<Self, Vec<Problem>> {
         let unreadable = |what: String| vec![Problem::new(PUBLISHED_NAME, format!("cannot be read: {what}"))];
-        let keys: Published = serde_json::from_str(PUBLISHED).map_err(|error| unreadable(error.to_string()))?;
-        let mut list = Self {
-            all: Vec::new(),
-            exact: HashMap::new(),
-            needles: Vec::new(),
-            by_head: HashMap::new(),
-            by_pair: vec![false; 1 << 16],
-        };
-        keys.keys.iter().try_for_each(|key| list.publish(key)).map_err(unreadable)?;
+        let published: Published = serde_json::from_str(PUBLISHED).map_err(|error| unreadable(error.to_string()))?;
+        let mut keys = Keys::default();
+        published.keys.iter().try_for_each(|key| keys.publish(key)).map_err(unreadable)?;
         let no_files = |path: &Path| {
             Err(Problem::new(path.display().to_string(), "the list inside the program cannot name files"))
         };
+        let list = Self { keys: Arc::new(keys) };
         list.with_company_from(&Read::from_memory("keys-public/refused-keys.toml", COMPANY.into()), no_files)
     }
 
@@ -179,7 +187,7 @@ impl RefuseList {
         let (entries, mut problems) =
             page::read(file, FILE_WORDS, |table| read_company(table, &mut |name| open(&folder.join(name))));
         for (refused, spki, place) in entries.into_iter().flatten() {
-            if let Err(what) = self.add(refused, spki.as_deref()) {
+            if let Err(what) = Arc::make_mut(&mut self.keys).add(refused, spki.as_deref()) {
                 problems.push(place.problem(what));
             }
         }
@@ -189,19 +197,19 @@ impl RefuseList {
     /// How many keys are refused.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.all.len()
+        self.keys.all.len()
     }
 
     /// Whether no key is refused, which is never right.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
+        self.keys.all.is_empty()
     }
 
     /// Every refused key.
     #[must_use]
     pub fn all(&self) -> &[Refused] {
-        &self.all
+        &self.keys.all
     }
 
     /// Whether this key is refused, and why.
@@ -255,30 +263,28 @@ impl RefuseList {
     /// Whether these bytes as a whole are a refused key or its hash, in any form.
     #[must_use]
     pub fn refuses_bytes(&self, bytes: &[u8]) -> Option<Hit<'_>> {
-        let (index, form) = *self.exact.get(bytes)?;
-        self.all.get(index).map(|refused| Hit { refused, form })
+        let (index, form) = *self.keys.exact.get(bytes)?;
+        self.keys.all.get(index).map(|refused| Hit { refused, form })
     }
 
     /// Every refused key whose bytes or hashes stand among these, at any offset and in any form, in order of offset. A
-    /// form that lies inside a larger one of the same key is not told again, and none more than [`REPEATS`] times. Halves are told where both are: another
-    /// key may share one.
+    /// form that lies inside a larger one of the same key is not told again, and none more than [`REPEATS`] times.
+    /// Halves are told where both are: another key may share one.
     #[must_use]
     pub fn search(&self, bytes: &[u8]) -> Vec<Sighting<'_>> {
-        let likely = |head: &[u8]| head.first_chunk::<2>().is_some_and(|pair| self.begins(*pair));
-        let windows = bytes.windows(8).enumerate().filter(|(_, head)| likely(head));
-        let mut upto: HashMap<Digest, usize> = HashMap::new();
-        let mut repeats: HashMap<(Digest, Form), usize> = HashMap::new();
-        let told = |sighting: &Sighting<'_>| {
+        let mut upto = vec![0; self.keys.all.len()];
+        let mut repeats: HashMap<(usize, Form), usize> = HashMap::new();
+        let mut told = |number: usize, sighting: &Sighting<'_>| {
             let end = sighting.at + sighting.len;
-            let upto = upto.entry(sighting.refused.spki_sha256).or_default();
-            let new = end > *upto;
-            *upto = end.max(*upto);
-            let times = repeats.entry((sighting.refused.spki_sha256, sighting.form)).or_default();
-            *times += usize::from(new);
-            new && *times <= REPEATS
+            let Some(upto) = upto.get_mut(number).filter(|upto| end > **upto) else { return false };
+            *upto = end;
+            let times = repeats.entry((number, sighting.form)).or_default();
+            *times += 1;
+            *times <= REPEATS
         };
-        let found = windows.flat_map(|(at, head)| self.sightings(bytes, at, head)).filter(told).collect();
-        only_whole(found)
+        let found = self.keys.needles.found_in(bytes).into_iter().filter_map(|found| self.keys.sighting(found));
+        let new = found.filter(|(number, sighting)| told(*number, sighting));
+        only_whole(new.map(|(_, sighting)| sighting).collect())
     }
 
     /// As [`Self::search`], and if this is text, inside every PEM block and in everything that is written out in
@@ -293,23 +299,15 @@ impl RefuseList {
         }
         found
     }
+}
 
-    fn begins(&self, pair: [u8; 2]) -> bool {
-        self.by_pair.get(usize::from(u16::from_be_bytes(pair))).copied().unwrap_or(true)
-    }
-
-    /// The longest form of each key here.
-    fn sightings(&self, bytes: &[u8], at: usize, head: &[u8]) -> Vec<Sighting<'_>> {
-        let candidates = head.first_chunk::<8>().and_then(|head| self.by_head.get(head));
-        let here = |needle: &&Needle| bytes.get(at..).is_some_and(|rest| rest.starts_with(&needle.bytes));
-        let needles = candidates.into_iter().flatten().filter_map(|&index| self.needles.get(index));
-        let sighting = |needle: &Needle| {
-            let refused = self.all.get(needle.refused)?;
-            Some(Sighting { at, len: needle.bytes.len(), form: needle.form, refused })
-        };
-        let mut found: Vec<Sighting<'_>> = needles.filter(here).filter_map(sighting).collect();
-        found.sort_by_key(|sighting| std::cmp::Reverse(sighting.len));
-        found
+impl Keys {
+    /// What a needle that was found means, behind the number that its key has in a search.
+    fn sighting(&self, found: Found) -> Option<(usize, Sighting<'_>)> {
+        let (form, number) = *self.meant.get(found.needle)?;
+        let refused = self.all.get(number)?;
+        let number = *self.first.get(&refused.spki_sha256)?;
+        Some((number, Sighting { at: found.at, len: found.len, form, refused }))
     }
 
     /// Adds a key: in every form if its SubjectPublicKeyInfo is known, by its fingerprint otherwise.
@@ -317,11 +315,15 @@ impl RefuseList {
         let fingerprint = || vec![(Form::KeyHash(Hash::Sha256), refused.spki_sha256.0.to_vec())];
         let damaged = |bad: super::der::BadDer| format!("at byte {} of a SubjectPublicKeyInfo, {}", bad.at, bad.what);
         let forms = spki.map_or_else(|| Ok(fingerprint()), forms::of_spki).map_err(damaged)?;
+        let number = self.all.len();
         for (form, bytes) in forms {
+            if self.needles.add(&bytes) {
+                self.meant.push((form, number));
+            }
             // The published name wins: it is the one that can be looked up.
-            self.exact.entry(bytes.clone()).or_insert((self.all.len(), form));
-            self.look_for(Needle { bytes, form, refused: self.all.len() });
+            self.exact.entry(bytes).or_insert((number, form));
         }
+        self.first.entry(refused.spki_sha256).or_insert(number);
         self.all.push(refused);
         Ok(())
     }
@@ -341,16 +343,6 @@ impl RefuseList {
         };
         self.add(refused, Some(&spki))
     }
-
-    fn look_for(&mut self, needle: Needle) {
-        let Some(head) = needle.bytes.first_chunk::<8>() else { return };
-        let [first, second, ..] = *head;
-        if let Some(pair) = self.by_pair.get_mut(usize::from(u16::from_be_bytes([first, second]))) {
-            *pair = true;
-        }
-        self.by_head.entry(*head).or_default().push(self.needles.len());
-        self.needles.push(needle);
-    }
 }
 
 /// Without the halves whose other half was not found.
@@ -369,7 +361,7 @@ fn only_whole(mut found: Vec<Sighting<'_>>) -> Vec<Sighting<'_>> {
 
 impl fmt::Debug for RefuseList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} refused keys", self.all.len())
+        write!(f, "{} refused keys", self.len())
     }
 }
 
@@ -468,4 +460,21 @@ fn read_key(table: &Table<'_>, open: Open<'_>) -> Option<(Digest, Option<Vec<u8>
         return None;
     }
     Some((first, known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_list_is_read_once_and_a_company_list_added_to_one_copy_leaves_the_others_as_they_were() {
+        let [list, other] = [RefuseList::built_in().unwrap(), RefuseList::built_in().unwrap()];
+        assert!(Arc::ptr_eq(&list.keys, &other.keys));
+        let spki = "spki_sha256 = \"0101010101010101010101010101010101010101010101010101010101010101\"";
+        let text = format!("schema = 1\n[[refused]]\nreason = \"lost\"\ndate = \"2026-11-20\"\n{spki}\n");
+        let more = list.with_company(&Read::from_memory("refused-keys.toml", text.into())).unwrap();
+        assert_eq!(more.len(), other.len() + 1);
+        let key = Digest([1; 32]);
+        assert!(more.refuses_digest(&key).is_some() && other.refuses_digest(&key).is_none());
+    }
 }

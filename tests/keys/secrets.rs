@@ -222,6 +222,18 @@ fn a_bare_scalar_is_found_as_far_as_is_said_and_no_farther() {
     }
 }
 
+/// What was tried is not tried again, and its answer is not lost.
+#[test]
+fn the_same_scalar_beside_each_of_many_copies_of_its_key_is_found_beside_each() {
+    let (public, secret) = (key("p256-a"), secret("p256-a"));
+    let noise: Vec<u8> = (0..=u8::MAX).rev().cycle().take(700).collect();
+    let unit = [&noise[..], &secret, public.spki()].concat();
+    let places = (0..100).map(|copy| (copy + 1) * unit.len() - public.spki().len()..(copy + 1) * unit.len());
+    let found = bare::beside(&unit.repeat(100), places.map(|place| (&public, place)));
+    let before: Vec<usize> = (0..100).map(|copy| copy * unit.len() + noise.len()).collect();
+    assert_eq!(found.iter().map(|found| found.at).collect::<Vec<_>>(), before);
+}
+
 /// Each would take minutes if what is tried were not bounded.
 #[test]
 fn a_hostile_key_file_is_told_from_a_private_one_all_the_same() {

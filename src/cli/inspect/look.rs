@@ -1,6 +1,7 @@
 //! What is this file? Decided by what it holds; its name only where that leaves a choice, and then it is said.
 
 use clap::ValueEnum;
+use memchr::memmem;
 
 use super::{
     memory::{Container, ImageReport},
@@ -118,19 +119,22 @@ fn json(file: &Read, asked: &Asked) -> Option<Content> {
     if manifest::begins(file) {
         return Some(Told::manifest(file, asked).map_or_else(|bad| unlike(file, bad, asked), Content::ReleaseManifest));
     }
-    let named = |word: &[u8]| file.bytes.windows(word.len()).any(|window| window == word);
-    named(b"\"keyslots\"").then(|| match kmu::KeyFile::read(file) {
+    holds(file, b"\"keyslots\"").then(|| match kmu::KeyFile::read(file) {
         Ok(read) => Content::KmuKeyFile(Told::key_file(file, read, &asked.list)),
         Err(problem) if problem.exit == Exit::KeyRefused => Content::refused(problem),
         Err(problem) => unlike(file, problem, asked),
     })
 }
 
+fn holds(file: &Read, word: &[u8]) -> bool {
+    memmem::find(&file.bytes, word).is_some()
+}
+
 /// A key, or a file that would hold one if it were whole.
 fn key(file: &Read, asked: &Asked) -> Option<Content> {
     let named = ["pem", "der", "pub", "crt", "cer"].contains(&extension(file).as_str());
     let begins = file.bytes.first() == Some(&DER_SEQUENCE) && extension(file) != "bin";
-    let claims = named || begins || file.bytes.windows(PEM.len()).any(|window| window == PEM);
+    let claims = named || begins || holds(file, PEM);
     match keys::read_any(file) {
         Ok(given) => Some(Content::PublicKey(Box::new(KeyReport::new(&given, &given.describe(), &asked.list)))),
         Err(problem) if problem.exit == Exit::KeyRefused => Some(Content::refused(problem)),
@@ -210,8 +214,7 @@ fn in_digits(file: &Read) -> Option<Given> {
 
 fn as_asked(file: &Read, kind: RawKey, asked: &Asked) -> Content {
     if let Some(form) = private::form_of_file(&file.bytes) {
-        let what = keys::NotOurs::Private(form).to_string();
-        return Content::refused(Problem::new(file.name(), what).exit(Exit::KeyRefused));
+        return Content::refused(private_half(file, form));
     }
     let small = if file.bytes.len() as u64 <= keys::FILE_LIMIT { &file.bytes[..] } else { &[] };
     let digits = std::str::from_utf8(small).map(keys::hex_runs).unwrap_or_default();
@@ -238,6 +241,10 @@ fn as_asked(file: &Read, kind: RawKey, asked: &Asked) -> Content {
     }
 }
 
+fn private_half(file: &Read, form: &'static str) -> Problem {
+    Problem::new(file.name(), keys::NotOurs::Private(form).to_string()).exit(Exit::KeyRefused)
+}
+
 fn extension(file: &Read) -> String {
     file.path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase()
 }
@@ -258,6 +265,11 @@ fn by_name(file: &Read, asked: &Asked) -> Looked {
 
 /// What a file is that could not be understood, as far as it can be said; keys that must not be used are found anyway.
 fn unlike(file: &Read, problem: Problem, asked: &Asked) -> Content {
+    // No reader of keys looked into a file that is larger than one.
+    let large = file.bytes.len() as u64 > keys::FILE_LIMIT;
+    if let Some(form) = large.then(|| private::form_of_file(&file.bytes)).flatten() {
+        return Content::refused(private_half(file, form));
+    }
     let searched = file.bytes.len() <= TEXT_LIMIT;
     let found = if searched { asked.list.search_file(&file.bytes) } else { asked.list.search(&file.bytes) };
     Content::Unknown(Told::unknown(Facts::of(&file.bytes), &found, problem))

@@ -260,7 +260,8 @@ pub fn begins(map: &Map, at: u32) -> bool {
 
 /// Whether what begins here has the outline of an image: a header, and the magic of TLVs where it says.
 pub(super) fn heads(map: &Map, at: u32) -> bool {
-    let Ok(header) = read_header(map, at) else { return false };
+    // Most places end here: a header that is none is told in words, which this does not need.
+    let Some(Ok(header)) = begins(map, at).then(|| read_header(map, at)) else { return false };
     let tlvs = offset(at, u64::from(header.header_size) + u64::from(header.image_size));
     let magic = tlvs.ok().and_then(|at| map.bytes(at..at.checked_add(2)?));
     matches!(half(magic), TLV_INFO | TLV_PROTECTED_INFO)

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use memchr::memmem;
+
 use super::{MAGIC, TRAILER_MAGIC, TRAILER_MAGIC_WIDE, heads, le};
 use crate::image::{Map, Segment};
 
@@ -63,8 +65,18 @@ impl fmt::Display for Signs {
 
 /// Every address of the segment at which these bytes stand.
 pub(in crate::image) fn positions<'s>(segment: &'s Segment, wanted: &'s [u8]) -> impl Iterator<Item = u32> + 's {
-    let windows = segment.bytes.windows(wanted.len()).enumerate();
-    windows.filter(move |(_, window)| *window == wanted).filter_map(|(from, _)| address(segment, from))
+    overlapping(&segment.bytes, wanted).filter_map(|from| address(segment, from))
+}
+
+/// `memmem::find_iter` would go on behind what it found; the next may begin inside it.
+fn overlapping<'b>(bytes: &'b [u8], wanted: &'b [u8]) -> impl Iterator<Item = usize> + 'b {
+    let finder = memmem::Finder::new(wanted);
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let at = from + finder.find(bytes.get(from..)?)?;
+        from = at + 1;
+        Some(at)
+    })
 }
 
 pub(in crate::image) fn address(segment: &Segment, from: usize) -> Option<u32> {
@@ -74,37 +86,42 @@ pub(in crate::image) fn address(segment: &Segment, from: usize) -> Option<u32> {
 /// How many halfwords may lie between a MOVW and its MOVT.
 const REACH: usize = 16;
 
-/// Where a MOVW and a MOVT load this constant into one register. [ARMv7-M ARM A7.7.76 T3, A7.7.79 T1]
+/// MOVW and MOVT: two halfwords, as they stand in memory. [ARMv7-M ARM A7.7.76 T3, A7.7.79 T1]
+const MOVW: u32 = 0x0000_F240;
+const MOVT: u32 = 0x0000_F2C0;
+/// The bits of the instruction that say which register.
+const REGISTER: u32 = 0x0F00_0000;
+
+/// Where a MOVW and a MOVT load this constant into one register.
 pub(in crate::image) fn moved(segment: &Segment, constant: u32) -> Option<u32> {
-    let start = (segment.at & 1) as usize;
-    let half = |index: usize| Some(le(Some(segment.bytes.get(start + 2 * index..start + 2 * index + 2)?)));
-    let at = |opcode: u32, index: usize| move_immediate(opcode, half(index)?, half(index + 1)?);
-    let (low, high) = (constant & 0xFFFF, constant >> 16);
-    let found = (0..segment.bytes.len() / 2).find_map(|index| {
-        let (value, register) = at(0xF240, index)?;
-        let paired = || (index + 2..index + 2 + REACH).any(|index| at(0xF2C0, index) == Some((high, register)));
-        (value == low && paired()).then_some(start + index * 2)
+    let [low, high] = [move_of(MOVW, constant & 0xFFFF), move_of(MOVT, constant >> 16)];
+    let loads = instructions(segment).filter(|(_, word)| word & !REGISTER == low);
+    let found = loads.into_iter().find(|(from, word)| {
+        let behind = segment.bytes.get(from + 4..).unwrap_or_default();
+        let mut near = behind.windows(4).step_by(2).take(REACH);
+        near.any(|window| le(Some(window)) == high | word & REGISTER)
     });
-    address(segment, found?)
+    address(segment, found?.0)
 }
 
 /// Where a MOVW loads this halfword into a register.
 pub(in crate::image) fn moved_half(segment: &Segment, constant: u16) -> Option<u32> {
-    let start = (segment.at & 1) as usize;
-    let half = |index: usize| Some(le(Some(segment.bytes.get(start + 2 * index..start + 2 * index + 2)?)));
-    let found = (0..segment.bytes.len() / 2).find(|index| {
-        let immediate =
-            half(*index).zip(half(*index + 1)).and_then(|(first, second)| move_immediate(0xF240, first, second));
-        immediate.is_some_and(|(value, _)| value == u32::from(constant))
-    });
-    address(segment, start + found? * 2)
+    let load = move_of(MOVW, u32::from(constant));
+    let found = instructions(segment).find(|(_, word)| word & !REGISTER == load);
+    address(segment, found?.0)
 }
 
-/// The immediate and register of a MOVW (0xF240) or MOVT (0xF2C0), if these halfwords are one.
-fn move_immediate(opcode: u32, first: u32, second: u32) -> Option<(u32, u32)> {
-    if first & 0xFBF0 != opcode || second & 0x8000 != 0 {
-        return None;
-    }
-    let immediate = (first & 0xF) << 12 | (first >> 10 & 1) << 11 | (second >> 12 & 7) << 8 | second & 0xFF;
-    Some((immediate, second >> 8 & 0xF))
+/// Every word that may be an instruction of four bytes, with its offset: these stand at even addresses.
+fn instructions(segment: &Segment) -> impl Iterator<Item = (usize, u32)> + '_ {
+    let start = (segment.at & 1) as usize;
+    let words = segment.bytes.get(start..).unwrap_or_default().windows(4).step_by(2);
+    let word = |window: &[u8]| window.first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
+    (start..).step_by(2).zip(words.map(word))
+}
+
+/// The instruction that moves these 16 bits into register 0.
+const fn move_of(opcode: u32, immediate: u32) -> u32 {
+    let first = opcode | immediate >> 12 | (immediate >> 11 & 1) << 10;
+    let second = (immediate >> 8 & 7) << 12 | immediate & 0xFF;
+    first | second << 16
 }
