@@ -17,7 +17,7 @@ use crate::{
     keys::{AnyKey, refuse::RefuseList},
     page::{Placed, choice},
     recipe::{
-        Image, Inside, Is, ReadBy, nsib,
+        Image, Inside, Is, Made, ReadBy, nsib,
         written::{DEVICE, Written, WrittenCounter, WrittenDfuSettings, WrittenImage},
     },
 };
@@ -74,6 +74,7 @@ impl Reading<'_> {
             patch,
             about,
             provision,
+            made: None,
             place: written.place.clone(),
         })
     }
@@ -352,6 +353,7 @@ impl Reading<'_> {
             patch: None,
             about: None,
             provision: None,
+            made: Some(Made::DfuSettings),
             place: page.place.clone(),
         })
     }
