@@ -265,6 +265,10 @@ pub fn lot(product: Product) -> Result<Lot, Vec<Problem>> {
         let what = format!("{} has no key management unit: only nRF54L has key slots", family.name());
         problems.push(slots.place.problem(what));
     }
+    if let Some(region) = product.boot_region.as_ref().filter(|_| !has(family, "bootconf")) {
+        let what = format!("{} has no BOOTCONF: only nRF54L has a boot region that becomes immutable", family.name());
+        problems.push(region.place.problem(what));
+    }
     let lock = family.lock_words();
     if !problems.is_empty() {
         return Err(problems);

@@ -36,6 +36,7 @@ mod real_firmware;
 mod recipe;
 mod records;
 mod screens;
+mod stamps;
 mod station;
 mod tidy;
 mod virtual_board;

@@ -136,6 +136,9 @@ fn whole_lots_of_every_chain_are_said_to_be_whole() {
         let output = run(&lot, &["check", "--recipe", "lot.toml"]);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     }
+    let filled = run(&slots(three()).with("file = \"kmu.json\"\n", ""), &["check", "--recipe", "lot.toml"]);
+    let told = String::from_utf8(filled.stdout).unwrap();
+    assert!(told.contains("note: key slots that would be filled: 242 to 243: `root`"), "{told}");
     let keyed = run(&slots(three()), &["check", "--recipe", "lot.toml"]);
     let told = String::from_utf8(keyed.stderr).unwrap();
     assert!(keyed.status.code() == Some(2) && told.contains("has no key management unit"), "{told}");

@@ -9,7 +9,7 @@ use crate::{
     fault::{self, Exit, Fault, Party, Problem},
     ident::Mode,
     plan::{self, Lot},
-    recipe,
+    recipe::{self, Product},
     station::{self, Station},
 };
 
@@ -61,39 +61,52 @@ impl Arguments {
         match checked {
             Ok(lot) if !self.json => words(lot.1.as_ref(), out),
             Ok(_) => Ok(Exit::Pass),
-            Err(problems) => Err(fault::all_at_once(&problems)),
+            Err(wrong) => {
+                let notes = wrong.remarks.iter().filter(|_| !self.json);
+                notes.map(|remark| say(out, &format!("note: {remark}"))).collect::<Result<(), Fault>>()?;
+                Err(fault::all_at_once(&wrong.problems))
+            }
         }
     }
 }
 
 type Checked = (Option<Station>, Option<Lot>);
 
+/// Why nothing may be built, with what is to be known of the recipe nevertheless.
+pub(super) struct Wrong {
+    pub(super) problems: Vec<Problem>,
+    remarks: Vec<String>,
+}
+
 /// Reads a station and a recipe together, so that one run tells everything that is wrong with both.
 pub(super) fn both(
     station: Option<&std::path::Path>,
     recipe: Option<&std::path::Path>,
     orders: &[PathBuf],
-) -> Result<Checked, Vec<Problem>> {
+) -> Result<Checked, Wrong> {
     let mut problems: Vec<Problem> = orders.iter().map(|order| no_orders(order)).collect();
     let bench = station.map(station::read).transpose().map_err(|more| problems.extend(more)).unwrap_or_default();
     if let Some(bench) = &bench {
         problems.extend(station::allowed(bench).err());
     }
     let mode = bench.as_ref().map(|bench| bench.mode.value);
-    let lot = recipe.map(|path| lot(path, mode)).transpose();
+    let mut remarks = Vec::new();
+    let planned = |product: Product| {
+        remarks.clone_from(&product.remarks);
+        plan::lot(product)
+    };
+    let lot = recipe.map(|path| product(path, mode).and_then(planned)).transpose();
     let lot = lot.map_err(|more| problems.extend(more)).unwrap_or_default();
     if let (Some(bench), Some(lot)) = (&bench, &lot) {
         problems.extend(fit(bench, lot));
     }
-    if problems.is_empty() { Ok((bench, lot)) } else { Err(problems) }
+    if problems.is_empty() { Ok((bench, lot)) } else { Err(Wrong { problems, remarks }) }
 }
 
 /// Whether this release knows the chip does not wait until everything else is mended.
-fn lot(path: &std::path::Path, mode: Option<Mode>) -> Result<Lot, Vec<Problem>> {
+fn product(path: &std::path::Path, mode: Option<Mode>) -> Result<Product, Vec<Problem>> {
     let unknown = || recipe::chip(path).and_then(|chip| plan::family(&chip).err());
-    let product =
-        recipe::read(path, mode).map_err(|problems| unknown().into_iter().chain(problems).collect::<Vec<_>>());
-    product.and_then(plan::lot)
+    recipe::read(path, mode).map_err(|problems| unknown().into_iter().chain(problems).collect())
 }
 
 fn no_orders(order: &std::path::Path) -> Problem {
@@ -132,13 +145,16 @@ fn fit(bench: &Station, lot: &Lot) -> Vec<Problem> {
     problems
 }
 
-fn report(checked: &Result<Checked, Vec<Problem>>, out: &mut dyn Write) -> Result<(), Fault> {
+fn report(checked: &Result<Checked, Wrong>, out: &mut dyn Write) -> Result<(), Fault> {
     let lot = checked.as_ref().ok().and_then(|(_, lot)| lot.as_ref());
     let report = Report {
         schema_version: 1,
         whole: checked.is_ok(),
-        problems: checked.as_ref().err().cloned().unwrap_or_default(),
-        remarks: lot.map(|lot| lot.product.remarks.clone()).unwrap_or_default(),
+        problems: checked.as_ref().err().map(|wrong| wrong.problems.clone()).unwrap_or_default(),
+        remarks: match checked {
+            Ok((_, lot)) => lot.as_ref().map(|lot| lot.product.remarks.clone()).unwrap_or_default(),
+            Err(wrong) => wrong.remarks.clone(),
+        },
         recipe: lot.map(|lot| lot.product.digest.to_string()),
         golden: lot.map(|lot| lot.golden.digest.to_string()),
     };

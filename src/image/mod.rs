@@ -101,6 +101,23 @@ impl Map {
         Ok(Self { name: file.name(), segments: vec![segment], written: Vec::new(), entry: None })
     }
 
+    /// Memory made of these pieces, under this name; `None` if there are none, or two of them share an address.
+    #[must_use]
+    pub fn of_segments(name: impl Into<String>, mut segments: Vec<Segment>) -> Option<Self> {
+        segments.retain(|segment| !segment.bytes.is_empty());
+        segments.sort_by_key(|segment| segment.at);
+        let mut joined: Vec<Segment> = Vec::with_capacity(segments.len());
+        for segment in segments {
+            match joined.last_mut() {
+                Some(last) if last.end() > u64::from(segment.at) => return None,
+                Some(last) if last.end() == u64::from(segment.at) => last.bytes.extend(segment.bytes),
+                Some(_) | None => joined.push(segment),
+            }
+        }
+        let whole = joined.last().is_some_and(|last| last.end() <= 1 << 32);
+        whole.then(|| Self { name: name.into(), segments: joined, written: Vec::new(), entry: None })
+    }
+
     /// The file it came from, as the user named it.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    Boot, DeviceKeys, Image, Lock, Placed, Product, SerialRule, SerialStamp, Silicon, Slots, decryption, devices,
+    Boot, BootRegion, DeviceKeys, Image, Lock, NsibStorage, Placed, Product, SerialRule, SerialStamp, Silicon, Slots,
+    decryption, devices,
     keyring::Keyring,
     shelf::Shelf,
     symbols::symbols,
@@ -62,17 +63,18 @@ pub(super) fn read(
     reading.chain(&images, &keys);
     reading.layouts(&images);
     reading.started(&images);
-    reading.nsib(written, &images, &keys, list.as_ref());
+    let stored = reading.nsib(written, &images, &keys, list.as_ref());
     let slots = reading.slots(written, &images, &keys, list.as_ref());
     reading.decryption(written, &images, list.as_ref());
+    let boot_region = reading.boot_region(written, &images);
     reading.own_key(written);
     let release = written.release.as_ref().and_then(|release| reading.release(release, written, &images, &keys));
-    // Made here, not released: nobody vouches for a page that follows from the application and three numbers.
+    // Made here, not released: nobody vouches for what follows from keys, images and numbers that are.
     let page = written.stamp.as_ref().and_then(|stamp| stamp.dfu_settings.as_ref());
     let page = page.and_then(|page| reading.dfu_settings(page, written, &images));
-    images.extend(page);
+    images.extend(stored.made.into_iter().chain(page));
     reading.overlaps(&images);
-    let vouched = Vouched { devices, release, slots };
+    let vouched = Vouched { devices, release, slots, nsib: stored.storage, boot_region };
     let product = reading.product(written, source, keys, images, vouched);
     let mut problems = reading.problems;
     problems.dedup();
@@ -84,6 +86,8 @@ struct Vouched {
     devices: Option<DeviceKeys>,
     release: Option<Release>,
     slots: Vec<Slots>,
+    nsib: Option<NsibStorage>,
+    boot_region: Option<BootRegion>,
 }
 
 struct Reading<'s> {
@@ -184,6 +188,8 @@ impl Reading<'_> {
             serial: serial?,
             keys: keys.into_map(),
             slots: vouched.slots,
+            nsib: vouched.nsib,
+            boot_region: vouched.boot_region,
             decryption: self.decryption.spki_sha256(),
             device_keys: vouched.devices,
             release: vouched.release,

@@ -6,9 +6,9 @@ use super::{
     serial::Check,
     written::{
         Arrives, By, DEVICE, Form, Inside, Is, NfcPins, Pin, Policy, Purpose, ReadBy, Sdk, Ships, Verifier, Volts,
-        Written, WrittenBoot, WrittenCounter, WrittenCounters, WrittenDfuSettings, WrittenExpect, WrittenImage,
-        WrittenKey, WrittenKeyHash, WrittenKmu, WrittenKmuKey, WrittenLock, WrittenNsib, WrittenPatch, WrittenRelease,
-        WrittenSelect, WrittenSerial, WrittenSerialStamp, WrittenSilicon, WrittenStamp, WrittenUicr,
+        Written, WrittenBoot, WrittenBootconf, WrittenCounter, WrittenCounters, WrittenDfuSettings, WrittenExpect,
+        WrittenImage, WrittenKey, WrittenKeyHash, WrittenKmu, WrittenKmuKey, WrittenLock, WrittenNsib, WrittenPatch,
+        WrittenRelease, WrittenSelect, WrittenSerial, WrittenSerialStamp, WrittenSilicon, WrittenStamp, WrittenUicr,
     },
 };
 use crate::{
@@ -40,6 +40,7 @@ pub(super) const TABLES: &[(&str, Words)] = &[
     ("Counters", COUNTERS),
     ("Kmu", KMU),
     ("KmuKey", KMU_KEY),
+    ("Bootconf", BOOTCONF),
     ("Lock", LOCK),
     ("Boot", BOOT),
     ("Expect", EXPECT),
@@ -99,12 +100,11 @@ const UICR: Words = Words {
 const STAMP: Words = Words {
     table: "[stamp]",
     required: &[],
-    optional: &["key_hash", "counter", "serial", "dfu_settings", "nsib", "kmu"],
-    elsewhere: &[
-        ("bootconf", "does not exist on this chip: only nRF54L has it; this release knows key_hash, counter, serial"),
-        ("blob", "(data per unit) comes with a later release; this one knows key_hash, counter, serial"),
-    ],
+    optional: &["key_hash", "counter", "serial", "dfu_settings", "nsib", "kmu", "bootconf"],
+    elsewhere: &[("blob", "(data per unit) comes with a later release; this one knows key_hash, counter, serial")],
 };
+
+const BOOTCONF: Words = Words { table: "[stamp.bootconf]", required: &["protect_kib"], optional: &[], elsewhere: &[] };
 
 const KEY_HASH: Words =
     Words { table: "[stamp.key_hash]", required: &["key", "form", "at", "read_by"], optional: &[], elsewhere: &[] };
@@ -123,8 +123,8 @@ const DFU_SETTINGS: Words = Words {
 
 const NSIB: Words = Words {
     table: "[stamp.nsib]",
-    required: &["format", "keys"],
-    optional: &["s0", "s1", "counters"],
+    required: &["format"],
+    optional: &["keys", "at", "size", "write_width", "s0", "s1", "counters", "reference", "mcuboot_only"],
     elsewhere: &[("file", "is an [[image]] with is = \"nsib-provision\"")],
 };
 
@@ -132,8 +132,8 @@ const COUNTERS: Words = Words { table: "`counters`", required: &[], optional: &[
 
 const KMU: Words = Words {
     table: "a [[stamp.kmu]]",
-    required: &["boot", "file", "keys"],
-    optional: &["sdk", "urot_mapping"],
+    required: &["boot", "keys"],
+    optional: &["file", "sdk", "urot_mapping"],
     elsewhere: &[],
 };
 
@@ -305,13 +305,25 @@ fn stamp(table: &Table<'_>) -> WrittenStamp {
         }),
         nsib: table.table("nsib", NSIB).as_ref().map(nsib),
         kmu: table.tables("kmu", KMU).iter().map(kmu).collect(),
+        bootconf: table
+            .table("bootconf", BOOTCONF)
+            .map(|table| WrittenBootconf { place: table.place.clone(), protect_kib: table.number("protect_kib") }),
     }
 }
 
 fn nsib(table: &Table<'_>) -> WrittenNsib {
+    let mcuboot_only = table.flag("mcuboot_only");
+    if !mcuboot_only.as_ref().is_some_and(|only| only.value) {
+        table.needs("keys");
+    }
     WrittenNsib {
         place: table.place.clone(),
         format: table.text("format"),
+        at: table.number("at"),
+        size: table.number("size"),
+        write_width: table.number("write_width"),
+        mcuboot_only,
+        reference: table.text("reference"),
         keys: table.texts("keys"),
         s0: table.number("s0"),
         s1: table.number("s1"),

@@ -333,9 +333,23 @@ pub(super) struct WrittenStamp {
     /// Keys in the key management unit.
     #[schemars(with = "Option<Vec<WrittenKmu>>")]
     pub(super) kmu: Vec<WrittenKmu>,
+    /// The boot region that becomes immutable.
+    pub(super) bootconf: Option<WrittenBootconf>,
 }
 
-/// What Nordic's immutable bootloader finds in its storage; the image with is = "nsib-provision" must say the same.
+/// The boot region that becomes immutable with the next reset; only ERASEALL takes that back. nRF54L only.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Bootconf")]
+pub(super) struct WrittenBootconf {
+    #[schemars(skip)]
+    pub(super) place: Place,
+    /// Its length from address 0 on, in KiB.
+    #[schemars(required, range(min = 1, max = 1023))]
+    pub(super) protect_kib: Option<Placed<u32>>,
+}
+
+/// What Nordic's immutable bootloader finds in its storage. With `at` it is made; an image with is = "nsib-provision" must
+/// say the same.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields, rename = "Nsib")]
 pub(super) struct WrittenNsib {
@@ -344,12 +358,25 @@ pub(super) struct WrittenNsib {
     /// Generation of the data, as the bootloader was built with.
     #[schemars(required)]
     pub(super) format: Option<Placed<String>>,
+    /// Where the storage begins: the data is made from these words.
+    pub(super) at: Option<Placed<u32>>,
+    /// Length of the storage in bytes, if it is not that of Nordic's own layouts.
+    #[schemars(range(min = 1))]
+    pub(super) size: Option<Placed<u32>>,
+    /// How many bytes the memory takes in one write; the chip has only one.
+    #[schemars(range(min = 2, max = 4))]
+    pub(super) write_width: Option<Placed<u32>>,
+    /// Whether MCUboot alone uses the storage, without Nordic's immutable bootloader: then there are no keys and slots.
+    pub(super) mcuboot_only: Option<Placed<bool>>,
     /// Names of its keys. Order matters: starting with one revokes those before it.
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Option<Vec<String>>")]
     pub(super) keys: Vec<Placed<String>>,
+    /// PSA certification reference, at most 19 visible ASCII characters.
+    #[schemars(length(min = 1, max = 19))]
+    pub(super) reference: Option<Placed<String>>,
     /// Address of slot 0.
     pub(super) s0: Option<Placed<u32>>,
-    /// Address of slot 1.
+    /// Address of slot 1; that of slot 0 if there is none.
     pub(super) s1: Option<Placed<u32>>,
     /// Counters, and how often each can rise.
     pub(super) counters: Option<WrittenCounters>,
@@ -378,8 +405,7 @@ pub(super) struct WrittenKmu {
     pub(super) sdk: Option<Placed<Sdk>>,
     /// Whether it was built with SB_CONFIG_MCUBOOT_SIGNATURE_KMU_UROT_MAPPING.
     pub(super) urot_mapping: Option<Placed<bool>>,
-    /// Key file of west or nrfutil, seen from this file.
-    #[schemars(required)]
+    /// Key file of west or nrfutil, seen from this file; without one, the slots are made from `keys`.
     pub(super) file: Option<Placed<String>>,
     /// In the order of the slots.
     #[schemars(length(min = 1, max = 3))]

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::{
-    Content, Counter, CounterOf, Generation, Head, Home, KEY_COUNT_OFFSET, Key, Layout, MAX_AREA, MAX_KEYS,
-    MAX_REFERENCE, NCS_2_9_ON_RRAM, OTP_NRF54L, Width,
+    Content, Counter, CounterOf, Generation, Head, KEY_COUNT_OFFSET, Key, Layout, MAX_AREA, MAX_KEYS, MAX_REFERENCE,
+    NCS_2_9_ON_RRAM, OTP_NRF54L, Width,
     content::{COUNTERS, KEY_LEN, REFERENCE, VARIABLE, mcuboot_only},
-    home,
+    home::{Home, home},
 };
 use crate::{
     fault::Problem,

@@ -1,7 +1,10 @@
 //! Whether bootloader, application and what is stamped speak of the same keys.
 
-use super::{Keys, Reading};
+use std::collections::BTreeMap;
+
+use super::{Keys, Reading, at};
 use crate::{
+    ident::Digest,
     image::{
         flash_map::FlashMap,
         kmu::{self, KeyFile},
@@ -10,7 +13,7 @@ use crate::{
     page::Placed,
     recipe::{
         Image, Inside, Is, ReadBy, Slots, nsib, slots,
-        written::{Written, WrittenImage, WrittenKeyHash, WrittenKmu},
+        written::{Verifier, Written, WrittenImage, WrittenKeyHash, WrittenKmu},
     },
 };
 
@@ -163,12 +166,29 @@ impl Reading<'_> {
     }
 
     /// Provision data, its bootloader and what that starts.
-    pub(super) fn nsib(&mut self, written: &Written, images: &[Image], keys: &Keys, list: Option<&RefuseList>) {
-        let stamp = written.stamp.as_ref().and_then(|stamp| stamp.nsib.as_ref());
-        let mut chain = nsib::Chain { stamp, images, keys, told: Vec::new(), remarks: Vec::new() };
-        chain.check(list);
+    pub(super) fn nsib(
+        &mut self,
+        written: &Written,
+        images: &[Image],
+        keys: &Keys,
+        list: Option<&RefuseList>,
+    ) -> nsib::Stored {
+        let stamp = written.stamp.as_ref();
+        let slots = stamp.map(|stamp| &stamp.kmu[..]).unwrap_or_default();
+        let by_nsib = |slots: &WrittenKmu| slots.boot.as_ref().is_some_and(|boot| boot.value == Verifier::Nsib);
+        let mut chain = nsib::Chain {
+            stamp: stamp.and_then(|stamp| stamp.nsib.as_ref()),
+            chip: written.chip.as_ref(),
+            images,
+            keys,
+            kmu: slots.iter().any(by_nsib),
+            told: Vec::new(),
+            remarks: Vec::new(),
+        };
+        let stored = chain.check(list);
         self.told(chain.told);
         self.remarks.extend(chain.remarks);
+        stored
     }
 
     /// Key files, each held against the recipe and the images that its keys verify.
@@ -186,25 +206,54 @@ impl Reading<'_> {
                         [[stamp.kmu]]";
             self.note(image.place.problem(what));
         }
-        stamps.iter().filter_map(|stamp| self.key_file(stamp, images, keys, list)).collect()
+        let mut taken: BTreeMap<u16, &WrittenKmu> = BTreeMap::new();
+        let mut all = Vec::new();
+        for stamp in stamps {
+            let Some((file, slots)) = self.key_slots(stamp, images, keys, list) else { continue };
+            let twice = file.taken().into_iter().find_map(|slot| Some((slot, taken.get(&slot)?)));
+            if let Some((slot, first)) = twice {
+                let what = format!("slot {slot} is filled by the [[stamp.kmu]] of {} already", at(&first.place));
+                self.note(stamp.place.problem(what));
+            }
+            taken.extend(file.taken().into_iter().map(|slot| (slot, stamp)));
+            all.push(slots);
+        }
+        all
     }
 
-    fn key_file(
+    /// From a key file, or else from the keys themselves.
+    fn key_slots(
         &mut self,
         stamp: &WrittenKmu,
         images: &[Image],
         keys: &Keys,
         list: Option<&RefuseList>,
-    ) -> Option<Slots> {
-        let name = stamp.file.as_ref()?;
+    ) -> Option<(KeyFile, Slots)> {
+        let (name, digest, read) = match &stamp.file {
+            Some(name) => self.key_file(name)?,
+            None => {
+                let made = slots::make(stamp, keys).map_err(|wrong| self.problems.extend(wrong)).ok()??;
+                (slots::NAME.to_owned(), Digest::of(made.to_json().as_bytes()), made)
+            }
+        };
+        self.told(slots::check(stamp, &name, &read, images, keys, list));
+        let mut sources = Vec::new();
+        if stamp.file.is_none() {
+            sources = slots::sources(stamp, &read).map_err(|wrong| self.problems.extend(wrong)).ok()?;
+            self.remarks.push(slots::filled(stamp, &read, keys));
+        }
+        Some((read, Slots { file: name, digest, sources, place: stamp.place.clone() }))
+    }
+
+    fn key_file(&mut self, name: &Placed<String>) -> Option<(String, Digest, KeyFile)> {
         let file = self.take(name, kmu::FILE_LIMIT as u64)?;
         match KeyFile::read(&file) {
-            Ok(read) => self.told(slots::check(stamp, &name.value, &read, images, keys, list)),
+            Ok(read) => Some((name.value.clone(), file.digest, read)),
             Err(problem) => {
                 self.note(name.problem(format!("`{}` {}", name.value, problem.what)).exit(problem.exit));
+                None
             }
         }
-        Some(Slots { file: name.value.clone(), digest: file.digest, place: stamp.place.clone() })
     }
 
     /// The one private key that may be on a board.

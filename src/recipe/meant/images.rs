@@ -17,7 +17,7 @@ use crate::{
     keys::{AnyKey, refuse::RefuseList},
     page::{Placed, choice},
     recipe::{
-        Image, Inside, Is, ReadBy, nsib,
+        Image, Inside, Is, Made, ReadBy, nsib,
         written::{DEVICE, Written, WrittenCounter, WrittenDfuSettings, WrittenImage},
     },
 };
@@ -75,6 +75,7 @@ impl Reading<'_> {
             patch,
             about,
             provision,
+            made: None,
             place: written.place.clone(),
         })
     }
@@ -370,6 +371,7 @@ impl Reading<'_> {
             patch: None,
             about: None,
             provision: None,
+            made: Some(Made::DfuSettings),
             place: page.place.clone(),
         })
     }

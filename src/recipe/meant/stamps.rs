@@ -5,8 +5,8 @@ use crate::{
     image::{mcuboot, nsib::CounterOf},
     page::{Placed, choice},
     recipe::{
-        Counter, Image, KEY_HASH_WORDS, KeyHash, ReadBy, SerialStamp, Setting, Spot, Word,
-        written::{WrittenCounter, WrittenKeyHash, WrittenUicr},
+        BootRegion, Counter, Image, KEY_HASH_WORDS, KeyHash, ReadBy, SerialStamp, Setting, Spot, Word, boot_region,
+        written::{Written, WrittenCounter, WrittenKeyHash, WrittenUicr},
     },
 };
 
@@ -71,6 +71,20 @@ impl Reading<'_> {
                 }
             }
         }
+    }
+
+    pub(super) fn boot_region(&mut self, written: &Written, images: &[Image]) -> Option<BootRegion> {
+        let stamp = written.stamp.as_ref()?.bootconf.as_ref()?;
+        let (region, wrong) = boot_region::read(stamp, written.chip.as_ref(), images);
+        self.problems.extend(wrong);
+        if let Some(region) = &region {
+            self.remarks.push(format!(
+                "BOOTCONF 0x{:08X}: the first {} KiB become immutable with the next reset, and only ERASEALL takes that \
+                 back",
+                region.word, region.kib
+            ));
+        }
+        region
     }
 
     /// ERASEALL wipes the board's electrical set-up: what the recipe does not say is told.
