@@ -23,20 +23,20 @@ use crate::recipe::{
     spki, tlv, vectors,
 };
 
-fn vector(name: &str) -> Vec<u8> {
+pub(crate) fn vector(name: &str) -> Vec<u8> {
     std::fs::read(crate::line::project("tests/vectors").join(name)).unwrap()
 }
 
-fn key(name: &str) -> AnyKey {
+pub(crate) fn key(name: &str) -> AnyKey {
     AnyKey::from_spki(&spki(name)).unwrap()
 }
 
-fn read(lot: &Lot) -> Product {
+pub(crate) fn read(lot: &Lot) -> Product {
     lot.read_as(None).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
 /// The one contradiction of a set of files; it names each of these.
-fn told(lot: &Lot, names: &[&str]) -> Problem {
+pub(crate) fn told(lot: &Lot, names: &[&str]) -> Problem {
     let problems = lot.problems();
     assert_eq!(problems.len(), 1, "{names:?}: {problems:#?}");
     let line = problems[0].to_string();
@@ -46,7 +46,7 @@ fn told(lot: &Lot, names: &[&str]) -> Problem {
 }
 
 /// Among several, the one that names each of these.
-fn among(lot: &Lot, names: &[&str]) -> Problem {
+pub(crate) fn among(lot: &Lot, names: &[&str]) -> Problem {
     let problems = lot.problems();
     let all = |problem: &&Problem| names.iter().all(|name| problem.to_string().contains(name));
     problems.iter().find(all).unwrap_or_else(|| panic!("{names:?}: {problems:#?}")).clone()
@@ -428,7 +428,7 @@ fn published(kind: &str) -> AnyKey {
 }
 
 /// Refused everywhere but in engineering mode.
-fn refused(lot: &Lot, names: &[&str]) {
+pub(crate) fn refused(lot: &Lot, names: &[&str]) {
     for mode in [None, Some(Mode::Training), Some(Mode::Production)] {
         let problems = lot.read_as(mode).map(|product| product.code).unwrap_err();
         let hit = |problem: &&Problem| names.iter().all(|name| problem.to_string().contains(name));
@@ -477,12 +477,12 @@ fn a_key_file_on_the_companys_list_is_refused_in_forms_that_no_fingerprint_tells
 
 // Encrypted images.
 
-fn private(name: &str) -> Vec<u8> {
+pub(crate) fn private(name: &str) -> Vec<u8> {
     let pem = String::from_utf8(vector(&format!("keys/{name}.priv.pem"))).unwrap();
     Document::from_pem(&pem).unwrap().1.as_bytes().to_vec()
 }
 
-fn declared(lot: Lot, name: &str) -> Lot {
+pub(crate) fn declared(lot: Lot, name: &str) -> Lot {
     let digest = key(name).spki_sha256();
     lot.with("[uicr]", &format!("[key.decrypt]\npurpose = \"device-decryption\"\nspki_sha256 = \"{digest}\"\n\n[uicr]"))
 }

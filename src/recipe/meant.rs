@@ -26,6 +26,8 @@ use crate::{
 
 mod chain;
 mod images;
+mod memory;
+mod several;
 mod stamps;
 mod trust;
 
@@ -60,6 +62,7 @@ pub(super) fn read(
     let mut images = reading.images(written, &keys, list.as_ref());
     reading.roots(written, &images, &keys);
     reading.chain(&images, &keys);
+    reading.several(written, &images);
     reading.nsib(written, &images, &keys, list.as_ref());
     let slots = reading.slots(written, &images, &keys, list.as_ref());
     reading.decryption(written, &images, list.as_ref());
