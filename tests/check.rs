@@ -11,6 +11,7 @@ use crate::{
     crosscheck::{chain, nsib, provision, released, slots, three},
     line::project,
     recipe::{APPLICATION, Application, Lot, bootloader_with, development_key},
+    several::{NUMBERED, two},
 };
 
 /// Runs `check` on a bench and on the smallest product, changed as `from|to` says.
@@ -109,6 +110,7 @@ fn the_program_refuses_a_lot_for_the_same_reasons_in_check_and_at_the_station() 
         (nsib(provision("nrf52840-1key")).with("s0 = 0xA000", "s0 = 0xB000"), 2),
         (slots(three()).with("\"root\", policy = \"revokable\"", "\"root\", policy = \"locked\""), 2),
         (released(|it| it["predicate"]["keys"] = serde_json::json!([])), 40),
+        (two("signed = \"root\""), 2),
     ];
     for (lot, code) in rows {
         let problems = lot.problems();
@@ -132,7 +134,14 @@ fn the_program_refuses_a_lot_for_the_same_reasons_in_check_and_at_the_station() 
 
 #[test]
 fn whole_lots_of_every_chain_are_said_to_be_whole() {
-    for lot in [Lot::good(), chain("rsa3072-a"), chain("p384-a"), nsib(provision("nrf52840-1key")), released(|_| ())] {
+    for lot in [
+        Lot::good(),
+        chain("rsa3072-a"),
+        chain("p384-a"),
+        nsib(provision("nrf52840-1key")),
+        released(|_| ()),
+        two(NUMBERED),
+    ] {
         let output = run(&lot, &["check", "--recipe", "lot.toml"]);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     }

@@ -491,12 +491,12 @@ fn a_key_file_on_the_companys_list_is_refused_in_forms_that_no_fingerprint_tells
 
 // Encrypted images.
 
-fn private(name: &str) -> Vec<u8> {
+pub(crate) fn private(name: &str) -> Vec<u8> {
     let pem = String::from_utf8(vector(&format!("keys/{name}.priv.pem"))).unwrap();
     Document::from_pem(&pem).unwrap().1.as_bytes().to_vec()
 }
 
-fn declared(lot: Lot, name: &str) -> Lot {
+pub(crate) fn declared(lot: Lot, name: &str) -> Lot {
     let digest = key(name).spki_sha256();
     lot.with("[uicr]", &format!("[key.decrypt]\npurpose = \"device-decryption\"\nspki_sha256 = \"{digest}\"\n\n[uicr]"))
 }

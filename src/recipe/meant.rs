@@ -27,6 +27,8 @@ use crate::{
 
 mod chain;
 mod images;
+mod memory;
+mod several;
 mod stamps;
 mod trust;
 
@@ -63,6 +65,7 @@ pub(super) fn read(
     reading.chain(&images, &keys);
     reading.layouts(&images);
     reading.started(&images);
+    reading.several(written, &images);
     let stored = reading.nsib(written, &images, &keys, list.as_ref());
     let slots = reading.slots(written, &images, &keys, list.as_ref());
     reading.decryption(written, &images, list.as_ref());

@@ -79,7 +79,7 @@ const RELEASE: Words =
 const IMAGE: Words = Words {
     table: "an [[image]]",
     required: &["name", "file", "sha256", "is"],
-    optional: &["at", "keys", "trusts", "signed", "version", "patch"],
+    optional: &["at", "keys", "trusts", "signed", "version", "number", "patch"],
     elsewhere: &[
         ("core", "does not exist on a chip with one core"),
         ("encrypted", "is not said: the image itself says it; declare the device's key as [key.decrypt]"),
@@ -241,6 +241,7 @@ fn image(table: &Table<'_>) -> WrittenImage {
         trusts: table.texts("trusts"),
         signed: table.text("signed"),
         version: table.text("version"),
+        number: table.number("number"),
         patch: table.table("patch", PATCH).map(|table| WrittenPatch {
             place: table.place.clone(),
             at: table.number("at"),

@@ -192,7 +192,7 @@ pub(super) struct WrittenImage {
     /// Name in messages and records.
     #[schemars(required)]
     pub(super) name: Option<Placed<String>>,
-    /// Intel HEX (.hex) or raw (.bin) file, seen from this file.
+    /// Intel HEX (.hex), ELF (.elf) or raw (.bin) file, seen from this file.
     #[schemars(required)]
     pub(super) file: Option<Placed<String>>,
     /// SHA-256 of the file.
@@ -213,6 +213,9 @@ pub(super) struct WrittenImage {
     /// Version that an image for MCUboot must have, as "1.4.2" or "1.4.2+7".
     #[schemars(with = "Option<String>", regex(pattern = "^[0-9]+\\.[0-9]+\\.[0-9]+(\\+[0-9]+)?$"))]
     pub(super) version: Option<Placed<String>>,
+    /// Number of an image for MCUboot among those that it starts; 0 if it is not said.
+    #[schemars(range(max = 255))]
+    pub(super) number: Option<Placed<u32>>,
     /// Where each unit's own key goes.
     pub(super) patch: Option<WrittenPatch>,
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     look::Asked,
     report::{RefusedReport, limbs, row},
+    storage::{self, DumpReport},
 };
 use crate::{
     fault::Problem,
@@ -21,7 +22,7 @@ use crate::{
         },
         flash_map::{self, FlashMap},
         mcuboot::{self, Carrier, Dependency, Signs, Tlv, Trailer, Verdict, encryption::Encryption},
-        nsib::{self, Counter, Generation, Head, LifeCycle, Provision, Storage},
+        nsib::{self, Counter, Dump, Generation, Head, LifeCycle, Provision, Storage},
         scan::{self, Kind},
         tree::Branch,
         vectors,
@@ -50,6 +51,8 @@ pub(super) struct ImageReport {
     container: Container,
     /// Provision data for NSIB or for MCUboot's counters.
     provision: Vec<ProvisionReport>,
+    /// NSIB's storage as it was read from a board: that data, and what has become of it.
+    nsib_storage: Vec<DumpReport>,
     /// What stands where provision data must, and is none; a settings page that cannot be; a word that protects nothing.
     broken: Vec<Problem>,
     boot_conf: Option<BootConfReport>,
@@ -70,6 +73,8 @@ pub(super) enum Container {
 #[derive(Serialize)]
 struct ProvisionReport {
     at: String,
+    #[serde(skip)]
+    place: u32,
     /// Where the bootloader's storage begins, if the address of the data tells.
     base: Option<String>,
     counter_slot_bytes: u32,
@@ -218,7 +223,9 @@ impl ImageReport {
         let tables = starts.filter_map(|at| vectors::read(map, at, &vectors::SRAM).ok());
         let found = scan::keys(map, &asked.list);
         let bootloader = bootloader::survey_with(map, &found, &asked.list);
-        let (provision, mut broken) = provision(map, &asked.list);
+        let dumps = Dump::find(map, container != Container::Raw || asked.at.is_some());
+        let (provision, mut broken) = provision(map, &dumps, &asked.list);
+        broken.extend(dumps.iter().flat_map(|dump| storage::problems(map, dump)));
         let boot_conf = BootConf::read(map).map(BootConfReport::new);
         broken.extend(boot_conf_problem(map, boot_conf.as_ref()));
         Self {
@@ -238,6 +245,7 @@ impl ImageReport {
             looked_for: scan::FORMS,
             container,
             provision,
+            nsib_storage: dumps.iter().map(|dump| DumpReport::new(dump, &asked.list)).collect(),
             broken,
             boot_conf: boot_conf.ok(),
             dfu_settings: settings::find(map).as_ref().map(DfuSettingsReport::new),
@@ -252,7 +260,9 @@ impl ImageReport {
         }
         parts
             .extend(self.mcuboot_images.iter().map(|image| format!("an image for MCUboot, version {}", image.version)));
-        parts.extend(self.provision.iter().map(|_| "provision data".to_owned()));
+        parts.extend(self.provision_alone().map(|_| "provision data".to_owned()));
+        parts
+            .extend(self.nsib_storage.iter().map(|_| "provision data as read from a board, NSIB's storage".to_owned()));
         parts.extend(self.boot_conf.iter().map(|_| "the word BOOTCONF of an nRF54L".to_owned()));
         parts.extend(self.dfu_settings.iter().map(|_| "a settings page of the nRF5 SDK's bootloader".to_owned()));
         parts.extend(self.bootloader.firmware.iter().map(|_| "firmware for NSIB".to_owned()));
@@ -271,9 +281,17 @@ impl ImageReport {
 
     /// Whether what was recognised is no program, so that signs and keys of one need no line.
     fn is_data_alone(&self) -> bool {
-        let data = !self.provision.is_empty() || self.boot_conf.is_some() || self.dfu_settings.is_some();
+        let provisioned = !self.provision.is_empty() || !self.nsib_storage.is_empty();
+        let data = provisioned || self.boot_conf.is_some() || self.dfu_settings.is_some();
         let program = !self.mcuboot_images.is_empty() || !self.vector_tables.is_empty();
         data && !program && self.keys.is_empty() && self.bootloader.families.iter().all(|found| !found.certain)
+    }
+
+    /// Provision data that is not told as part of a storage.
+    fn provision_alone(&self) -> impl Iterator<Item = &ProvisionReport> {
+        self.provision
+            .iter()
+            .filter(|provision| !self.nsib_storage.iter().any(|storage| storage.holds(provision.place)))
     }
 
     /// What could not be understood, or would not do what it is for.
@@ -308,7 +326,8 @@ impl ImageReport {
         for image in &self.mcuboot_images {
             all.extend(image.refused.iter().map(|refused| format!("{} at {}", refused.why, image.at)));
         }
-        all.extend(self.provision.iter().flat_map(ProvisionReport::refused));
+        all.extend(self.provision_alone().flat_map(ProvisionReport::refused));
+        all.extend(self.nsib_storage.iter().flat_map(DumpReport::refused));
         for key in &self.bare_keys {
             all.extend(key.refused.iter().map(|refused| format!("{} at {}", refused.why, key.at)));
         }
@@ -331,8 +350,8 @@ fn images(map: &Map) -> (Vec<mcuboot::Image>, Vec<Problem>) {
 }
 
 /// Provision data at its fixed places, or if the file holds nothing else.
-fn provision(map: &Map, list: &RefuseList) -> (Vec<ProvisionReport>, Vec<Problem>) {
-    let mut found = Provision::find(map);
+fn provision(map: &Map, dumps: &[Dump], list: &RefuseList) -> (Vec<ProvisionReport>, Vec<Problem>) {
+    let mut found = Provision::find_beside(map, dumps);
     let alone = map.segments().len() == 1 && map.len() <= nsib::MAX_AREA as usize;
     if found.is_empty() && alone {
         found.extend(Provision::read(map).ok().map(Ok));
@@ -341,7 +360,9 @@ fn provision(map: &Map, list: &RefuseList) -> (Vec<ProvisionReport>, Vec<Problem
     for found in found {
         match found {
             Ok(provision) => {
-                broken.extend(unusable_keys(map, &provision));
+                if !dumps.iter().any(|dump| dump.holds(provision.at)) {
+                    broken.extend(unusable_keys(map, &provision));
+                }
                 reports.push(ProvisionReport::new(&provision, list));
             }
             Err(problem) => broken.push(problem),
@@ -387,6 +408,7 @@ impl ProvisionReport {
         let generations = provision.told.may_be.iter();
         Self {
             at: address(provision.at),
+            place: provision.at,
             base: provision.base.map(address),
             counter_slot_bytes: provision.width.bytes(),
             mcuboot_only,
@@ -594,7 +616,7 @@ impl FoundReport {
     }
 }
 
-fn address(at: u32) -> String {
+pub(super) fn address(at: u32) -> String {
     format!("0x{at:08X}")
 }
 
@@ -615,7 +637,8 @@ impl Display for ImageReport {
             row(f, "flash map", format!("at {}, as a program here takes it", address(layout.at)))?;
             layout.areas.iter().try_for_each(|area| row(f, "", format!("{area} {} bytes", area.size)))?;
         }
-        self.provision.iter().try_for_each(|provision| provision.fmt(f))?;
+        self.provision_alone().try_for_each(|provision| provision.fmt(f))?;
+        self.nsib_storage.iter().try_for_each(|storage| limbs(f, storage.tree()))?;
         self.boot_conf.iter().try_for_each(|conf| conf.fmt(f))?;
         self.dfu_settings.iter().try_for_each(|settings| limbs(f, &settings.tree))?;
         if self.is_data_alone() {

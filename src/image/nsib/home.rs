@@ -7,7 +7,7 @@ use super::{MAX_AREA, OTP_NRF54L, Width};
 pub(super) struct Home {
     pub(super) base: u32,
     /// How long it is in Nordic's own layouts, in bytes.
-    size: u32,
+    pub(super) size: u32,
     /// More than this is not there, in bytes.
     most: u32,
     pub(super) width: Width,
@@ -17,7 +17,7 @@ pub(super) struct Home {
 }
 
 /// OTP of an nRF5340 and of an nRF91 in bytes; of an nRF54L, OTP[0..319].
-const HOMES: [Home; 4] = [
+pub(super) const HOMES: [Home; 4] = [
     Home {
         base: 0x00FF_8100,
         size: 0x280,

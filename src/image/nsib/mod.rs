@@ -2,7 +2,7 @@
 //! it makes of that. [nordic-facts B, corrected by 0]
 //!
 //! [`Provision`] reads a file, [`Wish`] makes one as Nordic's script of a generation does, [`Storage`] is the
-//! bootloader's own reading and writing of the memory afterwards.
+//! bootloader's own reading and writing of the memory afterwards, and [`Dump`] is that memory as it was read from a board.
 
 use std::{fmt, str::FromStr};
 
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 mod boot;
 mod content;
+mod dump;
 mod explain;
 mod firmware;
 mod hash;
@@ -22,6 +23,7 @@ pub mod text;
 
 pub use boot::{Bootloader, Firmware, Rules, SignedBy, WouldBoot};
 pub use content::{Content, Counter, CounterOf, Head, Key};
+pub use dump::{Dump, KeyState, Reading, Used};
 pub use firmware::{firmware_at, unsigned};
 pub use home::{Area, area};
 pub use make::{Made, NamedKey, Wish, WishedHead};

@@ -1,11 +1,10 @@
 //! Images: what each must prove to be, alone.
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use super::{Keys, Reading, at};
 use crate::{
     fault::Problem,
-    file::Read,
     ident::Digest,
     image::{
         self, Map,
@@ -125,23 +124,10 @@ impl Reading<'_> {
         if let Some(version) = written.version.as_ref().filter(|_| is.value != Is::McubootImage) {
             found.push(version.problem("`version` is said of an image that MCUboot starts (is = \"mcuboot-image\")"));
         }
+        if let Some(number) = written.number.as_ref().filter(|_| is.value != Is::McubootImage) {
+            found.push(number.problem("`number` is said of an image that MCUboot starts (is = \"mcuboot-image\")"));
+        }
         self.problems.extend(found);
-    }
-
-    fn map(&mut self, written: &WrittenImage, name: &Placed<String>, file: &Read) -> Option<Map> {
-        let extension = Path::new(&name.value).extension().and_then(|extension| extension.to_str());
-        let read = match (extension, &written.at) {
-            (Some("hex" | "ihex" | "HEX"), None) => Map::from_hex(file),
-            (Some("bin" | "BIN"), Some(at)) => Map::from_raw(file, at.value),
-            (Some("hex" | "ihex" | "HEX"), Some(at)) => {
-                Err(vec![at.problem("a hex file says itself where its bytes go; `at` is for .bin files")])
-            }
-            (Some("bin" | "BIN"), None) => {
-                Err(vec![name.problem("a .bin file needs `at`, the address of its first byte")])
-            }
-            _ => Err(vec![name.problem("an image is a .hex (Intel HEX) or a .bin file")]),
-        };
-        read.map_err(|problems| self.problems.extend(problems)).ok()
     }
 
     /// The place of a unit's own key, if it is one.
@@ -277,6 +263,14 @@ impl Reading<'_> {
             let with = keys.called(&name.value);
             let problem = |why| map.problem_at(image.at, format!("would not boot: {why}; `signed` names key {with}"));
             self.problems.extend(judged.into_iter().map(|objection| problem(objection.why)));
+        }
+        if let Some(trailer) = image.trailer.filter(|trailer| u64::from(image.end) > trailer.notes_begin()) {
+            let what = format!(
+                "it ends at 0x{:08X}, behind 0x{:08X} where MCUboot notes at the end of the slot that it may stay",
+                image.end,
+                trailer.notes_begin()
+            );
+            self.note(map.problem_at(image.at, what));
         }
         self.versioned(written, map, &image);
         if let Some(counter) = counter {
