@@ -39,6 +39,8 @@ pub struct Dump {
     pub told: Told,
     /// Address of the first byte behind the data that is not erased.
     pub behind: Option<u32>,
+    /// Whether storage is known to begin at that address on some chip.
+    pub known_place: bool,
     skipped: u32,
     bytes: Vec<u8>,
 }
@@ -205,10 +207,14 @@ impl Dump {
         let fixed = home.filter(|home| home.size < MAX_AREA);
         let near = window(map, at, HEAD);
         let shapes = Shape::ALL.into_iter().filter(|shape| home.is_none_or(|home| home.width == shape.width));
-        let shapes = shapes.filter(|shape| shape.head(&near).is_some());
+        // Slot addresses at the begin may as well be what stands behind a life-cycle state that was not read along: only
+        // the address tells.
+        let shapes = shapes.filter(|shape| (shape.has_life_cycle || home.is_some()) && shape.head(&near).is_some());
         let area = window(map, at, home.map_or(MAX_AREA, |home| home.size));
-        let mut read: Vec<Self> =
-            shapes.filter_map(|shape| shape.read(at, &area, fixed)).map(|dump| Self { placed, ..dump }).collect();
+        let mut read: Vec<Self> = shapes
+            .filter_map(|shape| shape.read(at, &area, fixed))
+            .map(|dump| Self { placed, known_place: home.is_some(), ..dump })
+            .collect();
         read.retain(|dump| dump.signs.len() > 1 && dump.is_no_file());
         // Two readings of one memory, equally good, are none.
         let best = read.iter().map(|dump| dump.signs.len()).max()?;
@@ -325,13 +331,15 @@ impl Shape {
             return None;
         }
         let behind = cursor.rest().iter().position(|byte| *byte != 0xFF).map(|offset| cursor.at + offset);
-        // Only in a place that nothing else has may something else follow.
-        if behind.is_some() && fixed.is_none() {
+        // Only in OTP may something else follow, and only what more than addresses tell: programs have those too.
+        let more = !content.counters.is_empty() || content.reference.is_some() || written_tokens(&content) > 0;
+        if behind.is_some() && (fixed.is_none() || !more) {
             return None;
         }
         let mut dump = Dump {
             at,
             placed: false,
+            known_place: false,
             width: self.width,
             told: self.tell(&content),
             content,
@@ -376,7 +384,7 @@ impl Shape {
             ),
             Head::McubootOnly => format!("{} zero bytes stand first, as for MCUboot alone", mcuboot_only(self.width)),
         });
-        let written = tokens(content).into_iter().filter(|token| *token != Token::PlainValid).count();
+        let written = written_tokens(content);
         if written > 0 {
             signs.push(format!("validity tokens of keys: {written}"));
         }
@@ -398,6 +406,11 @@ impl Shape {
 /// The tokens that some generation writes.
 fn tokens(content: &Content) -> Vec<Token> {
     content.keys().iter().enumerate().filter_map(|(index, key)| Token::of(key.token, index)).collect()
+}
+
+/// Those that are not erased memory.
+fn written_tokens(content: &Content) -> usize {
+    tokens(content).into_iter().filter(|token| *token != Token::PlainValid).count()
 }
 
 /// Keys as they stand there, whatever their tokens are.

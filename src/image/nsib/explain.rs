@@ -218,6 +218,9 @@ impl Dump {
                 notes.push(format!("the counter of {name} has no slot left: it can never rise again"));
             }
         }
+        if self.placed && !self.known_place && self.width == Width::Two {
+            notes.push(format!("0x{:08X} is no address where a bootloader is known to keep its storage", self.at));
+        }
         notes.extend(
             self.behind.map(|at| format!("at 0x{at:08X}, behind the data, stands something that is not NSIB's")),
         );
