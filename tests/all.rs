@@ -22,6 +22,7 @@ mod dfu;
 mod end_to_end;
 mod export;
 mod finished_unit;
+mod hidden;
 mod hostile;
 mod image;
 mod inspect;

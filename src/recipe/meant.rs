@@ -68,7 +68,7 @@ pub(super) fn read(
     reading.several(written, &images);
     let stored = reading.nsib(written, &images, &keys, list.as_ref());
     let slots = reading.slots(written, &images, &keys, list.as_ref());
-    reading.decryption(written, &images, list.as_ref());
+    reading.decryption(written, &images, &keys, list.as_ref());
     let boot_region = reading.boot_region(written, &images);
     reading.own_key(written);
     let release = written.release.as_ref().and_then(|release| reading.release(release, written, &images, &keys));
