@@ -18,7 +18,7 @@ use crate::{
 
 mod boots;
 
-pub use boots::would_boot;
+pub use boots::{Boots, boots, would_boot};
 
 /// Version of the shape of [`Golden`] as it is stored.
 const SCHEMA: u32 = 1;
@@ -195,11 +195,11 @@ impl Lot {
         own.golden.regions = regions(&own.product, self.family, &mut problems);
         own.golden.own_key = Some(ident::hex(key.spki()));
         problems.extend(own.golden.seal().err());
-        if problems.is_empty() {
-            Ok(Some(own))
-        } else {
-            Err(no_key("a unit's own key cannot be put in place", &problems))
+        if !problems.is_empty() {
+            return Err(no_key("a unit's own key cannot be put in place", &problems));
         }
+        let no = would_boot(&own.product, &own.golden);
+        if no.is_empty() { Ok(Some(own)) } else { Err(not_bootable(serial, &no)) }
     }
 
     /// Whether the golden state is that of this unit, and not of what all units share.
@@ -234,7 +234,7 @@ impl Lot {
 ///
 /// # Errors
 /// Every reason why it cannot be built, with file, line and column.
-pub fn lot(product: Product) -> Result<Lot, Vec<Problem>> {
+pub fn lot(mut product: Product) -> Result<Lot, Vec<Problem>> {
     let Some(family) = chip::family(&product.chip.value) else {
         let known: Vec<_> = chip::FAMILIES.iter().map(|family| family.name()).collect();
         let what = format!("this release does not provision {}; it knows {}", product.chip.value, known.join(", "));
@@ -280,10 +280,11 @@ pub fn lot(product: Product) -> Result<Lot, Vec<Problem>> {
         digest: nothing_yet(),
     };
     golden.seal().map_err(|problem| vec![problem])?;
-    let no = would_boot(&product, &golden);
-    if !no.is_empty() {
-        return Err(no);
+    let boots = boots(&product, &golden);
+    if !boots.no.is_empty() {
+        return Err(boots.no);
     }
+    product.remarks.extend(boots.undecided);
     let said = |name: &&'static str| !golden.words.iter().any(|word| word.name.contains(*name));
     let unsaid = family.electrical().iter().copied().filter(said).collect();
     Ok(Lot { product, family, golden, unsaid })
@@ -297,6 +298,14 @@ fn has(family: &dyn Family, name: &str) -> bool {
 fn no_key(what: &str, problems: &[Problem]) -> Fault {
     let next = "Add the unit to the table that [key.device] names, or print another label. Then run check again.";
     let fault = Fault::new(Party::Engineering, what, next).exit(Exit::KeyRefused).code("C-141");
+    problems.iter().fold(fault, |fault, problem| fault.detail(problem.to_string()))
+}
+
+fn not_bootable(serial: &Serial, problems: &[Problem]) -> Fault {
+    let next =
+        "Give the unit the key that its bootloader needs in the table that [key.device] names. Then run check again.";
+    let what = format!("{} would not boot with its own key", serial.as_str());
+    let fault = Fault::new(Party::Engineering, what, next).exit(Exit::Usage).code("C-142");
     problems.iter().fold(fault, |fault, problem| fault.detail(problem.to_string()))
 }
 

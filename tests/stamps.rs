@@ -44,22 +44,22 @@ fn program(at: u32, signer: &str) -> Vec<u8> {
 
 /// A product that NSIB starts, whose storage comes from its words alone.
 #[derive(Clone, Copy)]
-struct Stored {
-    chip: &'static str,
-    format: &'static str,
+pub(crate) struct Stored {
+    pub(crate) chip: &'static str,
+    pub(crate) format: &'static str,
     /// Address of NSIB itself.
-    b0: u32,
-    s0: u32,
+    pub(crate) b0: u32,
+    pub(crate) s0: u32,
     /// Names of the keys in the storage; the first one signs.
-    keys: &'static [&'static str],
-    signer: &'static str,
+    pub(crate) keys: &'static [&'static str],
+    pub(crate) signer: &'static str,
     /// The rest of [stamp.nsib].
-    words: &'static str,
+    pub(crate) words: &'static str,
     /// Further tables.
-    more: &'static str,
+    pub(crate) more: &'static str,
 }
 
-const NRF52840: Stored = Stored {
+pub(crate) const NRF52840: Stored = Stored {
     chip: "nRF52840",
     format: "sdk-nrf-2026-05",
     b0: 0,
@@ -79,7 +79,7 @@ const NRF54L15: Stored = Stored {
     ..NRF52840
 };
 
-const HEAD: &str = "schema = 1\nproduct = \"T1\"\ntitle = \"Stamps\"\narrives = \"blank\"\nserial = { pattern = \"T1-[0-9]{5}\" }\n\
+pub(crate) const HEAD: &str = "schema = 1\nproduct = \"T1\"\ntitle = \"Stamps\"\narrives = \"blank\"\nserial = { pattern = \"T1-[0-9]{5}\" }\n\
     silicon = { ships = \"closed\" }\n";
 
 fn keys(names: &[&str]) -> String {
@@ -88,12 +88,12 @@ fn keys(names: &[&str]) -> String {
     names.iter().map(one).collect()
 }
 
-fn image(name: &str, file: &str, bytes: &[u8], more: &str) -> String {
+pub(crate) fn image(name: &str, file: &str, bytes: &[u8], more: &str) -> String {
     format!("[[image]]\nname = \"{name}\"\nfile = \"{file}\"\nsha256 = \"{}\"\n{more}\n", Digest::of(bytes))
 }
 
 impl Stored {
-    fn lot(&self) -> Lot {
+    pub(crate) fn lot(&self) -> Lot {
         let indexed = self.format.parse::<Generation>().is_ok_and(Generation::has_indexed_tokens);
         let (b0, app) = (b0(self.b0, indexed), as_hex(self.s0, &program(self.s0, self.signer)));
         let names: Vec<&str> = self.keys.iter().chain([&self.signer]).copied().collect();
@@ -222,7 +222,7 @@ fn every_generation_that_an_nrf52840_can_have_is_made_and_planned() {
 }
 
 /// MCUboot without NSIB, which counts in that bootloader's storage.
-fn alone(chip: &str, words: &str) -> Lot {
+pub(crate) fn alone(chip: &str, words: &str) -> Lot {
     let mut lot = embedded(&spki("p256-a")).with("nRF52840", chip);
     let (start, end) = (lot.recipe.find("[stamp.counter]").unwrap(), lot.recipe.find("[stamp.serial]").unwrap());
     let stamp = format!("[stamp.nsib]\nformat = \"sdk-nrf-2026-05\"\nmcuboot_only = true\n{words}\n");
@@ -375,6 +375,8 @@ fn storage_that_is_made_needs_no_release_to_vouch_for_it() {
     assert_eq!((*s0, *s1, keys.len()), (0xA000, 0x18000, 1));
     let changed = read(&NRF52840.lot().with("s1 = 0x18000", "s1 = 0x19000"));
     assert_ne!(made.digest, changed.digest);
+    let named = NRF52840.lot().with("name = \"program\"", "name = \"nsib-storage\"");
+    told(&named, &["lot.toml", "`nsib-storage` is what the image made at lot.toml:"]);
 }
 
 // Key slots.
