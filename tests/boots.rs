@@ -17,7 +17,7 @@ use rootstamp::{
 };
 
 use crate::{
-    crosscheck::{chain, key, read, vector},
+    crosscheck::{chain, key, program, read, signed, vector},
     line::{Line, virgin},
     recipe::{APPLICATION, Application, BOOTLOADER, Lot, as_hex, bootloader_with, spki, vectors},
     stamps::{HEAD, NRF52840, Stored, alone, image},
@@ -202,6 +202,8 @@ fn storage_that_would_start_nothing_is_told_from_the_planned_bytes() {
     undecided(&lot, |product, _| unknown(product), &["where NSIB's storage begins is not known"]);
     let slots = |product: &mut Product| product.nsib.as_mut().unwrap().kmu = true;
     undecided(&lot, |product, _| slots(product), &["app.hex", "key slots", "no plan can tell"]);
+    let unread = |product: &mut Product| product.images.remove(0);
+    undecided(&lot, |product, _| drop(unread(product)), &["no image is NSIB", "was not asked"]);
     let file = planned(&crate::crosscheck::nsib(crate::crosscheck::provision("nrf52840-1key")));
     no(&file, |_, golden| word(golden, KEY + 4, 1), &["app.hex", "not among the valid keys"]);
 }
@@ -236,6 +238,31 @@ fn counters_that_stand_above_what_they_count_are_told_from_the_planned_bytes() {
     no(&alone, |_, golden| without(golden, "nsib-storage"), &["lot.toml", "no counter for MCUboot"]);
 }
 
+/// NSIB, MCUboot with its key inside as its firmware, and an application; NSIB's storage counts for both.
+pub(crate) fn three_stages() -> Lot {
+    let inside = [&mcuboot::MAGIC.to_le_bytes()[..], &spki("p256-a"), &[0]].concat();
+    let second = as_hex(0xA000, &signed(0xA000, &program(0xA000, 1, &inside), "p256-a"));
+    let third = Application { at: 0x20000, program: vectors(0x20020), ..Application::good() };
+    let third = as_hex(0x20000, &third.signed());
+    let stored = Stored { words: "at = 0x9000\ncounters = { mcuboot = 30 }", ..NRF52840 };
+    let words = "is = \"mcuboot\"\nkeys = \"embedded\"\ntrusts = [\"p256-a\"]\nsigned";
+    let more = image("third", "third.hex", &third, "is = \"mcuboot-image\"\nsigned = \"p256-a\"");
+    let lot = stored.lot().with_file("app.hex", second).with("is = \"raw\"\nsigned", words);
+    lot.with("[stamp.nsib]", &format!("{more}[stamp.nsib]")).with_file("third.hex", third)
+}
+
+#[test]
+fn each_stage_of_a_chain_of_three_is_asked_by_the_one_before_it() {
+    let lot = planned(&three_stages());
+    assert_eq!(plan::boots(&lot.product, &lot.golden), plan::Boots::default());
+    no(&lot, |_, golden| word(golden, KEY + 4, 1), &["app.hex", "not among the valid keys"]);
+    no(&lot, |_, golden| put(golden, 0xA040, &[7]), &["app.hex", "not made by that key"]);
+    no(&lot, |_, golden| put(golden, 0xA038 + 40, &[0; 8]), &["third.hex", "no key stands in the planned `app.hex`"]);
+    no(&lot, |_, golden| put(golden, 0x20000 + 40, &[7]), &["third.hex", "hash does not fit"]);
+    let counter = KEY + 20 + 4 + 4;
+    no(&lot, |_, golden| put(golden, counter, &(!9u16).to_le_bytes()), &["third.hex", "is below the chip's 9"]);
+}
+
 // The nRF5 SDK.
 
 const MBR: &str = "mbr.hex";
@@ -252,7 +279,7 @@ fn application(at: u32) -> Vec<u8> {
 }
 
 /// Boot record, bootloader and application, with a settings page and these words in UICR.
-fn sdk(uicr: &str) -> Lot {
+pub(crate) fn sdk(uicr: &str) -> Lot {
     let files =
         [(MBR, boot_record(u32::MAX)), (LOADER, as_hex(0xF8000, &vectors(0xF8000))), ("app.hex", application(0x1000))];
     let images: String = files
@@ -264,7 +291,7 @@ fn sdk(uicr: &str) -> Lot {
     Lot { recipe, files: files.map(|(name, bytes)| (name.to_owned(), bytes)).into() }
 }
 
-const UICR: &str = "bootloader = 0xF8000\nmbr_params = 0xFE000";
+pub(crate) const UICR: &str = "bootloader = 0xF8000\nmbr_params = 0xFE000";
 
 #[test]
 fn a_boot_record_that_finds_no_bootloader_starts_nothing() {

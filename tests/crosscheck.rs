@@ -166,15 +166,27 @@ const TOKEN: [u8; 4] = 0x50FA_FFFFu32.to_le_bytes();
 
 /// A program that NSIB starts, signed.
 pub(crate) fn firmware(at: u32, version: u32, signer: &str) -> Vec<u8> {
-    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
-    let program = [vectors(at), FW_INFO.to_vec(), words(&[48, 64, version, at, at, 0x9102_FFFF]), vec![0; 12]].concat();
+    let program = program(at, version, &[0; 12]);
     assert_eq!(program.len(), 64);
+    signed(at, &program, signer)
+}
+
+/// A program that describes itself to NSIB, with these bytes inside.
+pub(crate) fn program(at: u32, version: u32, inside: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(52 + inside.len()).unwrap();
+    let info: Vec<u8> =
+        [48, length, version, at, at, 0x9102_FFFF].iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
+    [vectors(at), FW_INFO.to_vec(), info, inside.to_vec()].concat()
+}
+
+/// With what NSIB looks for behind it.
+pub(crate) fn signed(at: u32, program: &[u8], signer: &str) -> Vec<u8> {
     let pem = String::from_utf8(vector(&format!("keys/{signer}.priv.pem"))).unwrap();
-    let hash = Digest::of(&program);
+    let hash = Digest::of(program);
     let signature: Signature = SigningKey::from_pkcs8_pem(&pem).unwrap().sign_prehash(&Digest::of(&hash.0).0).unwrap();
     let public = key(signer);
     let behind = [&VALIDATION[..], &at.to_le_bytes(), &hash.0, public.raw(), &signature.to_bytes()[..]];
-    [program, behind.concat()].concat()
+    [program, &behind.concat()].concat()
 }
 
 fn b0() -> Vec<u8> {

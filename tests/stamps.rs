@@ -1,6 +1,7 @@
 //! What a recipe makes from its own words: provision data, key slots, the boot region; as Nordic's tools make it, and
 //! refused where no board should get it.
 
+use proptest::prelude::*;
 use rootstamp::{
     ident::{Digest, Mode},
     image::{
@@ -503,7 +504,7 @@ fn an_application_that_no_made_slot_verifies_names_itself_and_the_words() {
 // The boot region.
 
 /// MCUboot of one KiB on a chip that can make it immutable.
-fn region(chip: &str, kib: &str) -> Lot {
+pub(crate) fn region(chip: &str, kib: &str) -> Lot {
     let mut lot = embedded(&spki("p256-a")).with("nRF52840", chip);
     let program = [&vectors(0), &rootstamp::image::mcuboot::MAGIC.to_le_bytes()[..], &spki("p256-a")].concat();
     let long = [program, vec![0; 0x400]].concat();
@@ -580,4 +581,39 @@ fn a_file_that_holds_another_word_for_the_boot_region_is_told() {
         told(&lot(&0x001E_200Du32.to_le_bytes()), &["conf.hex", "lot.toml", "holds 0x001E200D", "makes 0x0001200D"]);
     assert_eq!(other.line, Some(2));
     told(&lot(&[0x0D, 0x20, 0x01]), &["conf.hex", "lot.toml", "a part of it"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_numbers_make_the_making_panic_and_what_is_made_is_read_as_it_was_meant(
+        chip in prop::sample::select(&["nRF52840", "nRF5340", "nRF9160", "nRF54L15", "nRF", "ÿ"][..]),
+        format in prop::sample::select(Generation::ALL.map(Generation::name).to_vec()),
+        at in prop_oneof![Just(0x9000), Just(0x00FF_8100), Just(0x00FF_8108), Just(0x00FF_D500), any::<u32>()],
+        size in prop::option::of(prop_oneof![0u32..0x1100, any::<u32>()]),
+        s1 in prop::option::of(any::<u32>()),
+        slots in prop::option::of(prop_oneof![0u32..300, any::<u32>()]),
+        width in prop::option::of(0u32..6),
+        reference in prop::option::of("[ -~]{0,22}"),
+        kib in prop_oneof![0u32..40, any::<u32>()],
+    ) {
+        let number = |word: &str, value: Option<u32>| value.map(|value| format!("{word} = {value}\n")).unwrap_or_default();
+        let quoted = reference.map(|text| format!("reference = '{}'\n", text.replace('\'', "-"))).unwrap_or_default();
+        let counters = slots.map(|slots| format!("counters = {{ nsib = {slots} }}\n")).unwrap_or_default();
+        let words = [format!("at = {at}\n"), number("size", size), number("s1", s1), number("write_width", width), quoted, counters];
+        let mut lot = Stored { words: "", ..NRF52840 }.lot().with("nRF52840", chip).with("sdk-nrf-2026-05", format);
+        lot = lot.with("s0 = 40960\n", &format!("s0 = 40960\n{}", words.concat()));
+        lot = lot.with("[lock]", &format!("[stamp.bootconf]\nprotect_kib = {kib}\n[[stamp.kmu]]\nboot = \"nsib\"\nkeys = []\n[lock]"));
+        prop_assert!(!lot.problems().is_empty());
+        let (start, end) = (lot.recipe.find("[stamp.bootconf]").unwrap(), lot.recipe.find("[lock]").unwrap());
+        lot.recipe.replace_range(start..end, "");
+        if let Ok(product) = lot.read_as(None) {
+            let made = storage(&product).provision.as_ref().unwrap();
+            prop_assert!(made.told.may_be.iter().any(|generation| generation.name() == format));
+            prop_assert_eq!(made.base, Some(at));
+            let boots = plan::lot(product).map(|lot| plan::would_boot(&lot.product, &lot.golden));
+            prop_assert!(chip != "nRF52840" || boots.as_ref().is_ok_and(Vec::is_empty), "{:?}", boots);
+        }
+    }
 }

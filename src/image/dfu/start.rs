@@ -3,13 +3,13 @@
 /// The master boot record's own word with the bootloader's address, in its page of flash. [nrf_mbr.h, MBR_BOOTLOADER_ADDR]
 pub const BOOTLOADER_IN_FLASH: u32 = 0x0000_0FF8;
 
-/// UICR.NRFFW[0], which is asked only if that word is erased. [nrf_mbr.h, MBR_UICR_BOOTLOADER_ADDR; nordic-facts A1]
+/// `UICR.NRFFW[0]`, which is asked only if that word is erased. [nrf_mbr.h, MBR_UICR_BOOTLOADER_ADDR; nordic-facts A1]
 pub const BOOTLOADER_IN_UICR: u32 = 0x1000_1014;
 
 /// The page in which the master boot record finds its parameters, in flash. [nrf_mbr.h, MBR_PARAM_PAGE_ADDR]
 pub const PARAMETERS_IN_FLASH: u32 = 0x0000_0FFC;
 
-/// UICR.NRFFW[1], likewise. [nrf_mbr.h, MBR_UICR_PARAM_PAGE_ADDR; nordic-facts A1]
+/// `UICR.NRFFW[1]`, likewise. [nrf_mbr.h, MBR_UICR_PARAM_PAGE_ADDR; nordic-facts A1]
 pub const PARAMETERS_IN_UICR: u32 = 0x1000_1018;
 
 /// Where the master boot record ends. [nrf_mbr.h, MBR_SIZE]

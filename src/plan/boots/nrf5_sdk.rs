@@ -19,14 +19,20 @@ const ERASED: u32 = u32::MAX;
 
 pub(super) fn ask(planned: &Planned<'_>) -> Option<Boots> {
     let made = planned.product.images.iter().find(|image| image.made == Some(Made::DfuSettings));
-    let in_file = || planned.whole().as_ref().and_then(settings::find).is_some();
-    if made.is_none() && !in_file() {
+    if made.is_none() && !in_file(planned) {
         return None;
     }
     let chain = Chain { planned, made };
     let mut no = chain.bootloader();
     no.extend(chain.application());
     Some(Boots { no, undecided: chain.without_parameters() })
+}
+
+/// Whether an image holds a settings page of this chip, as its own CRC32 says.
+fn in_file(planned: &Planned<'_>) -> bool {
+    let page = settings::page_of(&planned.golden.chip).zip(planned.whole());
+    let page = page.and_then(|(at, whole)| settings::read(&whole, at).ok());
+    page.is_some_and(|page| page.crc.0 == page.crc.1)
 }
 
 struct Chain<'p> {

@@ -55,7 +55,14 @@ struct Chain<'p> {
 impl Chain<'_> {
     fn ask(&self, bootloader: Option<&Image>) -> Boots {
         let mut boots = Boots { no: self.counted(), undecided: Vec::new() };
-        let Some(bootloader) = bootloader else { return boots };
+        let Some(bootloader) = bootloader else {
+            if !self.said.mcuboot_only {
+                let what =
+                    "no image is NSIB (is = \"nsib\"): whether something starts out of its storage was not asked";
+                boots.undecided.push(what.to_owned());
+            }
+            return boots;
+        };
         let slots = [self.storage.s0(), self.storage.s1()];
         let other = |image: &&Image| image.is != Is::Nsib && image.is != Is::NsibProvision;
         let images = self.planned.product.images.iter().filter(other);
