@@ -211,11 +211,20 @@ fn storage_that_would_start_nothing_is_told_from_the_planned_bytes() {
 #[test]
 fn firmware_that_nsib_would_not_take_is_told_from_the_planned_bytes() {
     let lot = planned(&NRF52840.lot());
-    let (info, behind) = (0xA010, 0xA040);
+    let (info, behind) = (0xA200, 0xA248);
     no(&lot, |_, golden| word(golden, 0xA008, 0), &["app.hex", "not made by that key"]);
     no(&lot, |_, golden| word(golden, 0xA004, 0), &["app.hex", "even"]);
     no(&lot, |_, golden| word(golden, info + 32, 0x9102_0000), &["app.hex", "no firmware info"]);
     no(&lot, |_, golden| word(golden, info + 16, 0x1000), &["app.hex", "has not all of the 4096 bytes"]);
+    no(&lot, |_, golden| word(golden, info + 16, u32::MAX), &["app.hex", "has not all of the 4294967295 bytes"]);
+    no(&lot, |_, golden| word(golden, info + 16, 0x23C), &["app.hex", "firmware info lies outside"]);
+    let moved = |golden: &mut Golden| {
+        let region = golden.regions.iter_mut().find(|region| region.at == 0xA000).unwrap();
+        let info = region.bytes[0x200..0x23C].to_vec();
+        region.bytes[0x200..0x23C].fill(0);
+        region.bytes[0x100..0x13C].copy_from_slice(&info);
+    };
+    no(&lot, |_, golden| moved(golden), &["app.hex", "no firmware info", "0x0, 0x200, 0x400, 0x800, 0x1000"]);
     no(&lot, |_, golden| word(golden, info + 28, 0xA008), &["app.hex", "stack pointer"]);
     no(&lot, |_, golden| word(golden, behind, 0), &["app.hex", "no signature stands behind"]);
     no(&lot, |_, golden| word(golden, behind + 12, 0xB000), &["app.hex", "that of another program"]);
@@ -256,8 +265,8 @@ fn each_stage_of_a_chain_of_three_is_asked_by_the_one_before_it() {
     let lot = planned(&three_stages());
     assert_eq!(plan::boots(&lot.product, &lot.golden), plan::Boots::default());
     no(&lot, |_, golden| word(golden, KEY + 4, 1), &["app.hex", "not among the valid keys"]);
-    no(&lot, |_, golden| put(golden, 0xA040, &[7]), &["app.hex", "not made by that key"]);
-    no(&lot, |_, golden| put(golden, 0xA038 + 40, &[0; 8]), &["third.hex", "no key stands in the planned `app.hex`"]);
+    no(&lot, |_, golden| put(golden, 0xA100, &[7]), &["app.hex", "not made by that key"]);
+    no(&lot, |_, golden| put(golden, 0xA240 + 40, &[0; 8]), &["third.hex", "no key stands in the planned `app.hex`"]);
     no(&lot, |_, golden| put(golden, 0x20000 + 40, &[7]), &["third.hex", "hash does not fit"]);
     let counter = KEY + 20 + 4 + 4;
     no(&lot, |_, golden| put(golden, counter, &(!9u16).to_le_bytes()), &["third.hex", "is below the chip's 9"]);
@@ -334,6 +343,20 @@ fn an_application_that_the_settings_page_does_not_vouch_for_is_not_started() {
     no(&lot, |_, golden| without(golden, "dfu-settings"), &["lot.toml", "no settings page at 0x000FF000"]);
     no(&lot, |_, golden| put(golden, 0x1004, &[0; 4]), &["app.hex", "even"]);
     no(&lot, |_, golden| without(golden, "app"), &["app.hex", "not in the plan"]);
+}
+
+#[test]
+fn what_only_the_bootloader_checks_is_not_said_to_be_right() {
+    let lot = planned(&sdk(UICR));
+    let spoilt = |golden: &mut Golden, at: u32, kind: u8| {
+        for page in [0xFF000, 0xFE000] {
+            put(golden, page + at, &[kind]);
+            let bytes = golden.regions.iter().find(|region| region.at == page).unwrap().bytes[0x260..0x323].to_vec();
+            word(golden, page + 0x25C, crc32(&bytes));
+        }
+    };
+    undecided(&lot, |_, golden| spoilt(golden, 0x260, 1), &["check the SoftDevice", "not asked"]);
+    undecided(&lot, |_, golden| spoilt(golden, 0x2A1, 3), &["the application's signature", "not asked"]);
 }
 
 /// A SoftDevice says where it ends, and the application begins there.

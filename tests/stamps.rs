@@ -37,7 +37,7 @@ fn program(at: u32, signer: &str) -> Vec<u8> {
     let pem = String::from_utf8(vector(&format!("keys/{signer}.priv.pem"))).unwrap();
     let der = p256::pkcs8::Document::from_pem(&pem).unwrap().1;
     let pair = ring::signature::Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.as_bytes()).unwrap();
-    let signature = pair.sign(&signed[..64]).as_ref().to_vec();
+    let signature = pair.sign(&signed[..0x248]).as_ref().to_vec();
     let end = signed.len();
     signed[end - 64..].copy_from_slice(&signature);
     signed

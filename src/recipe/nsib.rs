@@ -387,8 +387,11 @@ impl Chain<'_> {
 
     fn started(&mut self, given: Given<'_>, storage: &Storage, started: &Image) {
         let Some(info) = nsib::firmware_at(&started.map, started.map.first()) else {
-            let what =
-                format!("has no firmware info, and the bootloader of `{}` starts nothing without", given.image.file);
+            let what = format!(
+                "has no firmware info where the bootloader of `{}` looks, {}, and that starts nothing without",
+                given.image.file,
+                nsib::looked_at()
+            );
             self.note(started.map.problem_at(started.map.first(), what));
             return;
         };

@@ -6,6 +6,7 @@ use crate::{
     fault::Problem,
     image::{
         dfu::{
+            Validation,
             settings::{self, Backup, Flat, Settings},
             start,
         },
@@ -25,14 +26,29 @@ pub(super) fn ask(planned: &Planned<'_>) -> Option<Boots> {
     let chain = Chain { planned, made };
     let mut no = chain.bootloader();
     no.extend(chain.application());
-    Some(Boots { no, undecided: chain.without_parameters() })
+    let mut undecided = chain.without_parameters();
+    undecided.extend(page(planned).and_then(Result::ok).iter().flat_map(unasked));
+    Some(Boots { no, undecided })
 }
 
 /// Whether an image holds a settings page of this chip, as its own CRC32 says.
 fn in_file(planned: &Planned<'_>) -> bool {
-    let page = settings::page_of(&planned.golden.chip).zip(planned.whole());
-    let page = page.and_then(|(at, whole)| settings::read(&whole, at).ok());
-    page.is_some_and(|page| page.crc.0 == page.crc.1)
+    page(planned).and_then(Result::ok).is_some_and(|page| page.crc.0 == page.crc.1)
+}
+
+/// The settings page where this chip has it; `None` if no place is known.
+fn page(planned: &Planned<'_>) -> Option<Result<Settings, Problem>> {
+    let (at, whole) = settings::page_of(&planned.golden.chip).zip(planned.whole())?;
+    Some(settings::read(&whole, at))
+}
+
+/// What the page lets the bootloader check at boot that is not checked here.
+fn unasked(page: &Settings) -> Vec<String> {
+    let signed = page.app_validation == Some(Validation::EcdsaP256Sha256);
+    let softdevice = page.sd_validation.is_some_and(|validation| validation != Validation::None);
+    let what = [(signed, "the application's signature"), (softdevice, "the SoftDevice")];
+    let asked = what.into_iter().filter(|(asked, _)| *asked);
+    asked.map(|(_, what)| format!("the settings page lets the bootloader check {what}; that was not asked")).collect()
 }
 
 struct Chain<'p> {
@@ -91,10 +107,8 @@ impl Chain<'_> {
         let Some(image) = self.image_at(at) else {
             return vec![self.problem(&format!("no image stands at 0x{at:08X}, where the bootloader starts one"))];
         };
-        let page = settings::page_of(&self.planned.golden.chip).zip(self.planned.whole());
-        let page = page.map(|(page, whole)| settings::read(&whole, page));
         let mut no = self.starts(at, "the application");
-        match page {
+        match page(self.planned) {
             Some(Ok(page)) => no.extend(self.vouched(&page, at, image).iter().map(|what| self.problem(what))),
             Some(Err(problem)) => no.push(self.problem(&problem.what)),
             None => no.push(self.problem("the chip has no settings page that is known")),

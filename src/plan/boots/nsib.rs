@@ -91,7 +91,7 @@ impl Chain<'_> {
 
     fn refused(&self, image: &Image, memory: &Map) -> Vec<String> {
         let Some(info) = nsib::firmware_at(memory, image.map.first()) else {
-            return vec!["it has no firmware info".to_owned()];
+            return vec![format!("it has no firmware info where NSIB looks, {}", nsib::looked_at())];
         };
         let Some(key) = image.signed.as_ref().and_then(|name| self.planned.product.keys.get(name)) else {
             return vec!["nothing says which key signed it".to_owned()];
