@@ -13,6 +13,7 @@
     reason = "a test that meets the unexpected stops there, and says what it found"
 )]
 
+mod boots;
 mod c_reader;
 mod check;
 mod chip;

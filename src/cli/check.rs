@@ -62,8 +62,8 @@ impl Arguments {
             Ok(lot) if !self.json => words(lot.1.as_ref(), out),
             Ok(_) => Ok(Exit::Pass),
             Err(wrong) => {
-                let notes = wrong.remarks.iter().filter(|_| !self.json);
-                notes.into_iter().try_for_each(|remark| say(out, &format!("note: {}", seen(remark))))?;
+                let mut notes = wrong.remarks.iter().filter(|_| !self.json);
+                notes.try_for_each(|remark| say(out, &format!("note: {}", seen(remark))))?;
                 Err(fault::all_at_once(&wrong.problems))
             }
         }

@@ -209,6 +209,10 @@ pub enum Word {
     PselReset(Pin),
     /// What the NFC pins are.
     NfcPins(NfcPins),
+    /// Where the master boot record of the nRF5 SDK finds its bootloader.
+    Bootloader(u32),
+    /// The page of that record's parameters.
+    MbrParams(u32),
 }
 
 /// A word of a named area; the chip knows where that is, if it has it.
