@@ -14,6 +14,7 @@
 )]
 
 mod boots;
+mod builds;
 mod c_reader;
 mod check;
 mod chip;

@@ -65,6 +65,8 @@ pub(super) fn read(
     reading.chain(&images, &keys);
     reading.layouts(&images);
     reading.started(&images);
+    reading.one_hash(&images);
+    reading.confirmed(&images);
     reading.several(written, &images);
     let stored = reading.nsib(written, &images, &keys, list.as_ref());
     let slots = reading.slots(written, &images, &keys, list.as_ref());

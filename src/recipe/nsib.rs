@@ -375,7 +375,14 @@ impl Chain<'_> {
         let counts = given.provision.content.counters.iter().any(|counter| counter.of == CounterOf::Mcuboot);
         for application in self.images.iter().filter(|_| counts) {
             let about = application.about.as_ref();
-            let Some((about, counter)) = about.and_then(|about| Some((about, about.security_counter()?))) else {
+            let Some(about) = about else { continue };
+            let Some(counter) = about.security_counter() else {
+                let what = format!(
+                    "would not boot with `{}`: that has a counter for MCUboot, which then starts nothing without a security \
+                     counter in its protected TLVs (imgtool sign --security-counter)",
+                    given.image.file
+                );
+                self.note(application.map.problem_at(about.at, what));
                 continue;
             };
             if let Err(what) = storage.would_take(counter) {
@@ -385,7 +392,19 @@ impl Chain<'_> {
         }
     }
 
+    /// What stands in one slot ends before the other begins.
+    fn fits(&mut self, given: Given<'_>, storage: &Storage, started: &Image) {
+        let (first, slots) = (started.map.first(), [storage.s0(), storage.s1()]);
+        let Some(next) = slots.into_iter().find(|slot| *slot > first && u64::from(*slot) < started.map.end()) else {
+            return;
+        };
+        let end = started.map.end();
+        let what = format!("reaches to 0x{end:08X}, over the slot at 0x{next:08X} that `{}` names", given.image.file);
+        self.note(started.map.problem_at(next, what));
+    }
+
     fn started(&mut self, given: Given<'_>, storage: &Storage, started: &Image) {
+        self.fits(given, storage, started);
         let Some(info) = nsib::firmware_at(&started.map, started.map.first()) else {
             let what = format!(
                 "has no firmware info where the bootloader of `{}` looks, {}, and that starts nothing without",

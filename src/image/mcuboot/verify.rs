@@ -107,6 +107,19 @@ fn signs_into(key: &AnyKey) -> Option<(u16, &'static [u16])> {
 }
 
 impl Image {
+    /// How the bootloader must have been built to hash it, in words: one build hashes in one way.
+    #[must_use]
+    pub fn hashed_as(&self) -> Option<&'static str> {
+        let has = |kind: u16| self.tlvs.iter().any(|tlv| tlv.kind == kind);
+        match (has(tlv::SIG_PURE), has(tlv::SHA256), has(tlv::SHA384), has(tlv::SHA512)) {
+            (true, _, _, _) => Some("not at all (--pure)"),
+            (false, true, false, false) => Some("with SHA-256"),
+            (false, false, true, false) => Some("with SHA-384"),
+            (false, false, false, true) => Some("with SHA-512"),
+            (false, _, _, _) => None,
+        }
+    }
+
     /// Whether anybody signed it, with a key of any kind.
     #[must_use]
     pub fn is_signed(&self) -> bool {

@@ -89,6 +89,13 @@ impl Chain<'_> {
                 stamp.slots, told.slots, told.counter
             )));
         }
+        if product.counter.is_none() && told.slots > 0 {
+            let what = format!(
+                "reads a counter of {} slots from 0x{:08X}, and the recipe stamps none: add [stamp.counter]",
+                told.slots, told.counter
+            );
+            problems.push(self.bootloader.place.problem(format!("image `{}` ({file}) {what}", self.bootloader.name)));
+        }
         problems
     }
 

@@ -8,6 +8,8 @@ use crate::{
     image::{
         flash_map::FlashMap,
         kmu::{self, KeyFile},
+        mcuboot,
+        tree::Branch,
     },
     keys::{Algorithm, refuse::RefuseList},
     page::Placed,
@@ -62,7 +64,7 @@ impl Reading<'_> {
 
     fn one_root(&mut self, stamp: &WrittenKeyHash, images: &[Image], keys: &Keys) {
         let Some(key) = stamp.key.as_ref().filter(|key| keys.knows(&key.value)) else { return };
-        self.hashable(key, keys);
+        let fits = self.hashable(key, keys);
         for image in images {
             let signed = image.signed.as_ref().filter(|signed| **signed != key.value && keys.knows(signed));
             if let Some(signed) = signed.filter(|_| image.is == Is::McubootImage) {
@@ -80,6 +82,16 @@ impl Reading<'_> {
                     image.name
                 )));
             }
+            let hashed = image.about.as_ref().and_then(mcuboot::Image::hashed_as);
+            if let Some(hashed) = hashed.filter(|hashed| fits && *hashed != SHA256) {
+                self.note(image.place.problem(format!(
+                    "image `{}` ({}) is hashed {hashed}, and a bootloader that takes it hashes keys as it hashes images: \
+                     the SHA-256 of key {} on the chip never fits; sign it with `imgtool sign --sha 256`",
+                    image.name,
+                    image.file,
+                    keys.called(&key.value)
+                )));
+            }
             if image.inside == Some(Inside::HwKey) && !trusts(image, &key.value, keys) {
                 let what = format!("image `{}` ({}) does not trust key `{}`", image.name, image.file, key.value);
                 self.note(key.problem(what));
@@ -88,10 +100,10 @@ impl Reading<'_> {
     }
 
     /// MCUboot hashes the key as its images carry it, with the hash it was built for. [bootutil_find_key]
-    fn hashable(&mut self, name: &Placed<String>, keys: &Keys) {
-        let Some(key) = keys.get(&name.value) else { return };
+    fn hashable(&mut self, name: &Placed<String>, keys: &Keys) -> bool {
+        let Some(key) = keys.get(&name.value) else { return false };
         let why = match key.algorithm() {
-            Algorithm::P256 | Algorithm::Ed25519 | Algorithm::X25519 => return,
+            Algorithm::P256 | Algorithm::Ed25519 | Algorithm::X25519 => return true,
             Algorithm::P384 => "hashes with SHA-384",
             Algorithm::Rsa2048 | Algorithm::Rsa3072 => "hashes the PKCS#1 form of",
         };
@@ -101,6 +113,7 @@ impl Reading<'_> {
             keys.called(&name.value),
             key.algorithm()
         )));
+        false
     }
 
     /// Bootloader and application were built for one layout of flash, as far as they show theirs, and stand in it.
@@ -111,6 +124,29 @@ impl Reading<'_> {
             for application in images.iter().filter(|image| image.is == Is::McubootImage) {
                 self.fits(bootloader, &layout, application);
             }
+        }
+    }
+
+    /// A build of MCUboot hashes what it starts in one way.
+    pub(super) fn one_hash(&mut self, images: &[Image]) {
+        let hashed = |image: &Image| image.about.as_ref().and_then(mcuboot::Image::hashed_as);
+        let mut all = images.iter().filter_map(|image| Some((image, hashed(image)?)));
+        let Some((first, how)) = all.next() else { return };
+        for (other, otherwise) in all.filter(|(_, otherwise)| *otherwise != how) {
+            self.note(other.place.problem(format!(
+                "image `{}` ({}) is hashed {otherwise}, image `{}` ({}) {how}: no build of MCUboot starts both",
+                other.name, other.file, first.name, first.file
+            )));
+        }
+    }
+
+    /// An image that was padded for an update and never confirmed may be put back by the bootloader.
+    pub(super) fn confirmed(&mut self, images: &[Image]) {
+        for image in images {
+            let trailer = image.about.as_ref().and_then(|about| about.trailer.as_ref());
+            let told = trailer.map(mcuboot::Trailer::explain);
+            let warnings = told.iter().flat_map(Branch::warnings);
+            self.remarks.extend(warnings.map(|why| format!("image `{}` ({}): {why}", image.name, image.file)));
         }
     }
 
@@ -268,6 +304,9 @@ fn layout(bootloader: &Image) -> Option<FlashMap> {
     let map = &bootloader.map;
     FlashMap::of(map, map.first()..u32::try_from(map.end()).ok()?)
 }
+
+/// What a bootloader with a key hash on the chip hashes with: that hash is stamped as SHA-256.
+const SHA256: &str = "with SHA-256";
 
 /// Whether this bootloader trusts this key, or might: a name that no key has is told by itself.
 fn trusts(bootloader: &Image, key: &str, keys: &Keys) -> bool {

@@ -1,0 +1,95 @@
+//! Files that are whole each by itself and of no one build of a bootloader: hashes, counters, slots that do not go together.
+
+use rootstamp::{ident::Digest, plan};
+
+use crate::{
+    crosscheck::{among, firmware, nsib, provision, read, rooted, told, vector},
+    recipe::{APPLICATION, Application, Lot, as_hex, vectors},
+};
+
+/// What imgtool signed with ed25519-a and SHA-512, or without any hash.
+fn otherwise(name: &str, at: u32) -> Vec<u8> {
+    as_hex(at, &vector(&format!("mcuboot/{name}.bin")))
+}
+
+#[test]
+fn a_stamped_hash_names_no_key_for_a_bootloader_that_hashes_otherwise() {
+    for (name, how) in [("ed25519-sha512", "with SHA-512"), ("more/ed25519-pure", "not at all (--pure)")] {
+        let lot = rooted(Lot::good(), "ed25519-a").with_file(APPLICATION, otherwise(name, 0x1000));
+        among(&lot, &["lot.toml", APPLICATION, &format!("is hashed {how}"), "never fits"]);
+    }
+    let usual = rooted(Lot::good(), "ed25519-a");
+    let usual = usual.with_file(APPLICATION, as_hex(0x1000, &Application::by("ed25519-a").signed()));
+    assert!(usual.read_as(None).is_ok());
+}
+
+#[test]
+fn two_images_that_no_one_build_of_mcuboot_hashes_name_both_files() {
+    let bytes = otherwise("more/ed25519-pure", 0x4000);
+    let image = format!(
+        "[[image]]\nname = \"second\"\nfile = \"second.hex\"\nsha256 = \"{}\"\nis = \"mcuboot-image\"\nsigned = \"root\"\n\
+         number = 1\n\n[uicr]",
+        Digest::of(&bytes)
+    );
+    let mut lot = crate::crosscheck::chain("ed25519-a").with("[uicr]", &image);
+    lot.files.insert("second.hex".to_owned(), bytes);
+    among(&lot, &["lot.toml", "second.hex", "not at all (--pure)", APPLICATION, "no build of MCUboot starts both"]);
+}
+
+#[test]
+fn an_image_that_was_padded_and_never_confirmed_is_remarked() {
+    let mut slot = Application::good().signed();
+    slot.resize(0x800, 0xFF);
+    let magic = rootstamp::ident::bytes_from_hex("77c295f360d2ef7f3552500f2cb67980").unwrap();
+    let end = slot.len() - magic.len();
+    slot[end..].copy_from_slice(&magic);
+    let remarks = |slot: &[u8]| read(&Lot::good().with_file(APPLICATION, as_hex(0x1000, slot))).remarks;
+    let unconfirmed = |remark: &String| remark.contains("not confirmed") && remark.contains(APPLICATION);
+    assert!(remarks(&slot).iter().any(unconfirmed), "{:#?}", remarks(&slot));
+    slot[0x800 - 24] = 1;
+    assert!(!remarks(&slot).iter().any(unconfirmed), "{:#?}", remarks(&slot));
+}
+
+#[test]
+fn an_image_without_a_counter_is_not_started_where_the_storage_counts_for_mcuboot() {
+    let lot = |counter| {
+        let application = Application {
+            at: 0x20000,
+            program: vectors(0x20020),
+            counter,
+            counter_protected: true,
+            ..Application::good()
+        };
+        let bytes = as_hex(0x20000, &application.signed());
+        let image = format!(
+            "[[image]]\nname = \"app\"\nfile = \"a.hex\"\nsha256 = \"{}\"\nis = \"mcuboot-image\"\nsigned = \"root\"\n\n[uicr]",
+            Digest::of(&bytes)
+        );
+        let mut lot = nsib(provision("nrf52840-1key-ver20-mcuboot30"))
+            .with("keys = [\"root\"]", "keys = [\"root\"]\ncounters = { nsib = 20, mcuboot = 30 }")
+            .with("[uicr]", &image);
+        lot.files.insert("a.hex".to_owned(), bytes);
+        lot
+    };
+    told(&lot(None), &["a.hex", "provision.hex", "a counter for MCUboot"]);
+    assert!(lot(Some(1)).read_as(None).is_ok());
+}
+
+#[test]
+fn a_program_that_runs_over_the_other_slot_names_both_files() {
+    let mut program = firmware(0xA000, 1, "p256-a");
+    program.resize(0xE001, 0xFF);
+    let lot = |program: &[u8]| nsib(provision("nrf52840-1key")).with_file("app.hex", as_hex(0xA000, program));
+    told(&lot(&program), &["app.hex", "over the slot at 0x00018000", "provision.hex"]);
+    assert!(lot(&program[..0xE000]).read_as(None).is_ok());
+}
+
+#[test]
+fn a_bootloader_that_counts_needs_a_counter_in_the_recipe() {
+    let good = Lot::good();
+    let (from, to) = (good.recipe.find("[stamp.counter]").unwrap(), good.recipe.find("[stamp.serial]").unwrap());
+    let uncounted = Lot { recipe: good.recipe[..from].to_owned() + &good.recipe[to..], files: good.files };
+    let problems = plan::lot(read(&uncounted)).err().unwrap();
+    let expected = ["lot.toml", "reads a counter of", "add [stamp.counter]"];
+    assert!(problems.iter().any(|one| expected.iter().all(|part| one.to_string().contains(part))), "{problems:#?}");
+}
