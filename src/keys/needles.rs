@@ -47,12 +47,12 @@ impl Needles {
     pub(super) fn add(&mut self, bytes: &[u8]) -> bool {
         let Some(middle) = middle(bytes) else { return false };
         let windows = bytes.windows(ANCHOR).enumerate().skip(middle).take(STEP);
-        for (at, anchor) in windows.filter_map(|(at, window)| Some((at, window.first_chunk()?))) {
+        for (at, anchor) in windows.filter_map(|(at, window)| Some((at, *window.first_chunk()?))) {
             for (pairs, pair) in self.pairs.iter_mut().zip(pairs_of(anchor)) {
                 pairs.resize(1 << 16, false);
                 pairs.get_mut(pair).into_iter().for_each(|known| *known = true);
             }
-            self.by_anchor.entry(*anchor).or_default().push((self.all.len(), at));
+            self.by_anchor.entry(anchor).or_default().push((self.all.len(), at));
         }
         self.all.push(bytes.to_vec());
         true
@@ -61,21 +61,21 @@ impl Needles {
     /// Each of them, wherever it stands: in order of offset, the longest first.
     pub(super) fn found_in(&self, bytes: &[u8]) -> Vec<Found> {
         let windows = (0..).step_by(STEP).zip(bytes.windows(ANCHOR).step_by(STEP));
-        let windows = windows.filter_map(|(at, window)| Some((at, window.first_chunk()?)));
-        let likely = windows.filter(|(_, window)| self.may_be(window));
+        let windows = windows.filter_map(|(at, window)| Some((at, *window.first_chunk()?)));
+        let likely = windows.filter(|(_, window)| self.may_be(*window));
         let mut found: Vec<Found> = likely.flat_map(|(at, window)| self.around(bytes, at, window)).collect();
         found.sort_unstable_by_key(|found| (found.at, Reverse(found.len), found.needle));
         found
     }
 
-    fn may_be(&self, window: &[u8; ANCHOR]) -> bool {
+    fn may_be(&self, window: [u8; ANCHOR]) -> bool {
         let ([first, second], [known, too]) = (pairs_of(window), &self.pairs);
         known.get(first).copied().unwrap_or_default() && too.get(second).copied().unwrap_or_default()
     }
 
     /// The needles that have this anchor, if the rest of them stands here too.
-    fn around(&self, bytes: &[u8], at: usize, window: &[u8; ANCHOR]) -> impl Iterator<Item = Found> {
-        let needles = self.by_anchor.get(window).map(Vec::as_slice).unwrap_or_default();
+    fn around(&self, bytes: &[u8], at: usize, window: [u8; ANCHOR]) -> impl Iterator<Item = Found> {
+        let needles = self.by_anchor.get(&window).map(Vec::as_slice).unwrap_or_default();
         needles.iter().filter_map(move |&(number, behind)| {
             let needle = self.all.get(number)?;
             let from = at.checked_sub(behind)?;
@@ -85,8 +85,8 @@ impl Needles {
     }
 }
 
-fn pairs_of([a, b, c, d, ..]: &[u8; ANCHOR]) -> [usize; 2] {
-    [[*a, *b], [*c, *d]].map(|pair| usize::from(u16::from_be_bytes(pair)))
+fn pairs_of([a, b, c, d, ..]: [u8; ANCHOR]) -> [usize; 2] {
+    [[a, b], [c, d]].map(|pair| usize::from(u16::from_be_bytes(pair)))
 }
 
 /// Where the first varied bytes begin from the middle on, or else those in the middle.
