@@ -13,6 +13,7 @@ use crate::{
     ident::{self, Digest, Serial},
     image,
     keys::AnyKey,
+    page::{Placed, nearest},
     recipe::{self, Product},
 };
 
@@ -170,8 +171,6 @@ pub struct Lot {
     pub family: &'static dyn Family,
     /// What every unit must read as.
     pub golden: Golden,
-    /// Electrical set-up words that ERASEALL wipes and the recipe does not say: reported, never guessed.
-    pub unsaid: Vec<&'static str>,
 }
 
 impl Lot {
@@ -230,16 +229,25 @@ impl Lot {
     }
 }
 
+/// The family of a chip by the recipe's word for it.
+///
+/// # Errors
+/// If this release does not know it.
+pub fn family(chip: &Placed<String>) -> Result<&'static dyn Family, Problem> {
+    chip::family(&chip.value).ok_or_else(|| {
+        let known: Vec<&str> = chip::FAMILIES.iter().map(|family| family.name()).collect();
+        let nearest = nearest(&chip.value, &known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let what = format!("this release does not provision {}; it knows {}{nearest}", chip.value, known.join(", "));
+        chip.problem(what)
+    })
+}
+
 /// Compiles a product for its chip.
 ///
 /// # Errors
 /// Every reason why it cannot be built, with file, line and column.
 pub fn lot(product: Product) -> Result<Lot, Vec<Problem>> {
-    let Some(family) = chip::family(&product.chip.value) else {
-        let known: Vec<_> = chip::FAMILIES.iter().map(|family| family.name()).collect();
-        let what = format!("this release does not provision {}; it knows {}", product.chip.value, known.join(", "));
-        return Err(vec![product.chip.place.problem(what)]);
-    };
+    let family = family(&product.chip).map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
     let regions = regions(&product, family, &mut problems);
     let words = stamps(&product, family, &mut problems);
@@ -256,6 +264,10 @@ pub fn lot(product: Product) -> Result<Lot, Vec<Problem>> {
     for slots in product.slots.iter().filter(|_| !has(family, "kmu")) {
         let what = format!("{} has no key management unit: only nRF54L has key slots", family.name());
         problems.push(slots.place.problem(what));
+    }
+    if let Some(region) = product.boot_region.as_ref().filter(|_| !has(family, "bootconf")) {
+        let what = format!("{} has no BOOTCONF: only nRF54L has a boot region that becomes immutable", family.name());
+        problems.push(region.place.problem(what));
     }
     let lock = family.lock_words();
     if !problems.is_empty() {
@@ -280,9 +292,7 @@ pub fn lot(product: Product) -> Result<Lot, Vec<Problem>> {
     if !no.is_empty() {
         return Err(no);
     }
-    let said = |name: &&'static str| !golden.words.iter().any(|word| word.name.contains(*name));
-    let unsaid = family.electrical().iter().copied().filter(said).collect();
-    Ok(Lot { product, family, golden, unsaid })
+    Ok(Lot { product, family, golden })
 }
 
 /// Whether the chip has such an area.

@@ -11,6 +11,7 @@ use crate::{
     crosscheck::{chain, nsib, provision, released, slots, three},
     line::project,
     recipe::{APPLICATION, Application, Lot, bootloader_with, development_key},
+    several::{NUMBERED, two},
 };
 
 /// Runs `check` on a bench and on the smallest product, changed as `from|to` says.
@@ -47,6 +48,14 @@ fn a_whole_recipe_on_a_bench_that_fits_is_said_to_be_whole() {
     let (code, out, err) = check(BENCH, "");
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.contains("whole"), "{out}");
+}
+
+#[test]
+fn a_chip_that_nobody_knows_is_told_together_with_everything_else() {
+    let (code, _, err) = check(BENCH, "chip    = \"nRF52840\"|chip = \"nRF52804\"\nchips = 2");
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("does not provision nRF52804; it knows nRF52840; did you mean `nRF52840`?"), "{err}");
+    assert!(err.contains("chips"), "{err}");
 }
 
 #[test]
@@ -101,6 +110,7 @@ fn the_program_refuses_a_lot_for_the_same_reasons_in_check_and_at_the_station() 
         (nsib(provision("nrf52840-1key")).with("s0 = 0xA000", "s0 = 0xB000"), 2),
         (slots(three()).with("\"root\", policy = \"revokable\"", "\"root\", policy = \"locked\""), 2),
         (released(|it| it["predicate"]["keys"] = serde_json::json!([])), 40),
+        (two("signed = \"root\""), 2),
     ];
     for (lot, code) in rows {
         let problems = lot.problems();
@@ -124,10 +134,20 @@ fn the_program_refuses_a_lot_for_the_same_reasons_in_check_and_at_the_station() 
 
 #[test]
 fn whole_lots_of_every_chain_are_said_to_be_whole() {
-    for lot in [Lot::good(), chain("rsa3072-a"), chain("p384-a"), nsib(provision("nrf52840-1key")), released(|_| ())] {
+    for lot in [
+        Lot::good(),
+        chain("rsa3072-a"),
+        chain("p384-a"),
+        nsib(provision("nrf52840-1key")),
+        released(|_| ()),
+        two(NUMBERED),
+    ] {
         let output = run(&lot, &["check", "--recipe", "lot.toml"]);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     }
+    let filled = run(&slots(three()).with("file = \"kmu.json\"\n", ""), &["check", "--recipe", "lot.toml"]);
+    let told = String::from_utf8(filled.stdout).unwrap();
+    assert!(told.contains("note: key slots that would be filled: 242 to 243: `root`"), "{told}");
     let keyed = run(&slots(three()), &["check", "--recipe", "lot.toml"]);
     let told = String::from_utf8(keyed.stderr).unwrap();
     assert!(keyed.status.code() == Some(2) && told.contains("has no key management unit"), "{told}");

@@ -23,20 +23,20 @@ use crate::recipe::{
     spki, tlv, vectors,
 };
 
-fn vector(name: &str) -> Vec<u8> {
+pub(crate) fn vector(name: &str) -> Vec<u8> {
     std::fs::read(crate::line::project("tests/vectors").join(name)).unwrap()
 }
 
-fn key(name: &str) -> AnyKey {
+pub(crate) fn key(name: &str) -> AnyKey {
     AnyKey::from_spki(&spki(name)).unwrap()
 }
 
-fn read(lot: &Lot) -> Product {
+pub(crate) fn read(lot: &Lot) -> Product {
     lot.read_as(None).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
 /// The one contradiction of a set of files; it names each of these.
-fn told(lot: &Lot, names: &[&str]) -> Problem {
+pub(crate) fn told(lot: &Lot, names: &[&str]) -> Problem {
     let problems = lot.problems();
     assert_eq!(problems.len(), 1, "{names:?}: {problems:#?}");
     let line = problems[0].to_string();
@@ -46,14 +46,14 @@ fn told(lot: &Lot, names: &[&str]) -> Problem {
 }
 
 /// Among several, the one that names each of these.
-fn among(lot: &Lot, names: &[&str]) -> Problem {
+pub(crate) fn among(lot: &Lot, names: &[&str]) -> Problem {
     let problems = lot.problems();
     let all = |problem: &&Problem| names.iter().all(|name| problem.to_string().contains(name));
     problems.iter().find(all).unwrap_or_else(|| panic!("{names:?}: {problems:#?}")).clone()
 }
 
 /// With the recipe's root key another one.
-fn rooted(lot: Lot, name: &str) -> Lot {
+pub(crate) fn rooted(lot: Lot, name: &str) -> Lot {
     let mut lot = lot.with(&key("p256-a").spki_sha256().to_string(), &key(name).spki_sha256().to_string());
     lot.files.insert("gw3-root.pem".to_owned(), vector(&format!("keys/{name}.pub.pem")));
     lot
@@ -74,6 +74,20 @@ fn one_key_of_every_kind_through_bootloader_recipe_and_signature_is_whole() {
         assert_eq!(product.keys["root"], key(name));
         assert!(plan::lot(product).is_ok(), "{name}");
     }
+}
+
+#[test]
+fn an_image_hidden_in_another_file_is_told_for_its_signature_was_not_looked_at() {
+    let lot = chain("p256-a");
+    let application = Application::by("p256-b").signed();
+    let end = ":00000001FF\n";
+    let bootloader = String::from_utf8(lot.files[BOOTLOADER].clone()).unwrap();
+    let hidden = String::from_utf8(as_hex(0x3000, &application)).unwrap();
+    let merged = bootloader.replace(end, "") + &hidden;
+    among(&lot.with_file(BOOTLOADER, merged.into()), &[BOOTLOADER, "is = \"mcuboot\"", "0x00003000"]);
+
+    let raw = chain("p256-a").with("is     = \"mcuboot-image\"\nsigned = \"root\"", "is     = \"raw\"");
+    told(&raw, &[APPLICATION, "is = \"raw\"", "0x00001000", "with is = \"mcuboot-image\""]);
 }
 
 #[test]
@@ -165,7 +179,7 @@ const VALIDATION: [u8; 12] = [0xde, 0xe6, 0x1e, 0x28, 0x83, 0x84, 0x51, 0x86, 0x
 const TOKEN: [u8; 4] = 0x50FA_FFFFu32.to_le_bytes();
 
 /// A program that NSIB starts, signed.
-fn firmware(at: u32, version: u32, signer: &str) -> Vec<u8> {
+pub(crate) fn firmware(at: u32, version: u32, signer: &str) -> Vec<u8> {
     let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
     let program = [vectors(at), FW_INFO.to_vec(), words(&[48, 64, version, at, at, 0x9102_FFFF]), vec![0; 12]].concat();
     assert_eq!(program.len(), 64);
@@ -419,7 +433,7 @@ fn an_application_that_no_slot_verifies_names_itself_and_the_key_file() {
 // Published and refused keys, in every form.
 
 /// The published key of this kind.
-fn published(kind: &str) -> AnyKey {
+pub(crate) fn published(kind: &str) -> AnyKey {
     let list: serde_json::Value =
         serde_json::from_str(include_str!("../keys-public/known-development-keys.json")).unwrap();
     let keys = list["keys"].as_array().unwrap();
@@ -428,7 +442,7 @@ fn published(kind: &str) -> AnyKey {
 }
 
 /// Refused everywhere but in engineering mode.
-fn refused(lot: &Lot, names: &[&str]) {
+pub(crate) fn refused(lot: &Lot, names: &[&str]) {
     for mode in [None, Some(Mode::Training), Some(Mode::Production)] {
         let problems = lot.read_as(mode).map(|product| product.code).unwrap_err();
         let hit = |problem: &&Problem| names.iter().all(|name| problem.to_string().contains(name));
@@ -477,12 +491,12 @@ fn a_key_file_on_the_companys_list_is_refused_in_forms_that_no_fingerprint_tells
 
 // Encrypted images.
 
-fn private(name: &str) -> Vec<u8> {
+pub(crate) fn private(name: &str) -> Vec<u8> {
     let pem = String::from_utf8(vector(&format!("keys/{name}.priv.pem"))).unwrap();
     Document::from_pem(&pem).unwrap().1.as_bytes().to_vec()
 }
 
-fn declared(lot: Lot, name: &str) -> Lot {
+pub(crate) fn declared(lot: Lot, name: &str) -> Lot {
     let digest = key(name).spki_sha256();
     lot.with("[uicr]", &format!("[key.decrypt]\npurpose = \"device-decryption\"\nspki_sha256 = \"{digest}\"\n\n[uicr]"))
 }

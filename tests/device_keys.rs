@@ -7,7 +7,7 @@ use rootstamp::{
     export::keys::{DeviceKey, merged, write},
     fault::{Exit, Problem},
     file::Read,
-    ident::{Digest, Mode, Serial, hex},
+    ident::{Digest, Mode, Serial, bytes_from_hex, hex},
     image::dfu::patch::{Form, PLACEHOLDER},
     keys::{self, PublicKey},
     manifest,
@@ -60,10 +60,16 @@ impl Shelf for Files {
     }
 }
 
-/// Words that look like code, with these bytes where the key goes.
+/// Words that look like code, with these bytes where the key goes, and the curve as every such program holds it.
 fn bootloader(inside: &[u8]) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..512_u32).flat_map(|word| word.wrapping_mul(0x9E37_79B9).to_le_bytes()).collect();
     bytes[AT..AT + inside.len()].copy_from_slice(inside);
+    let curve = bytes_from_hex(crate::dfu::GENERATOR).unwrap();
+    for (at, coordinate) in [(0x400, &curve[..32]), (0x420, &curve[32..])] {
+        for (byte, value) in bytes[at..at + 32].iter_mut().zip(coordinate.iter().rev()) {
+            *byte = *value;
+        }
+    }
     bytes
 }
 

@@ -227,6 +227,11 @@ pub(crate) fn package_around(firmware: &[u8]) -> Vec<u8> {
     Archive::of(Packet::of(firmware).unsigned(), firmware.to_vec()).bytes()
 }
 
+/// The same with this manifest, whatever it says.
+pub(crate) fn package_with(manifest: &str) -> Vec<u8> {
+    Archive::of(Packet::of(FIRMWARE).unsigned(), FIRMWARE.to_vec()).manifest(manifest).bytes()
+}
+
 const FIRMWARE: &[u8] = b"firmware of a test, 32 bytes long";
 
 fn spoilt(spoil: impl Fn(&mut Packet)) -> Vec<u8> {
@@ -252,6 +257,28 @@ fn the_signed_package_of_nrfutil_is_taken_by_a_bootloader_with_its_key_and_by_no
     let signature = init.signature.as_ref().unwrap();
     assert!(hex(&signature.little_endian).starts_with("523b0f3be89b2138"));
     assert!(signature.makers(&init.command).contains(&key("p256-a")), "the signature says who could have made it");
+}
+
+/// X and Y of the generator of P-256, which every program that verifies holds. [SEC 2, 2.4.2]
+pub(crate) const GENERATOR: &str = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
+                                    4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+
+#[test]
+fn a_bootloader_in_a_package_shows_the_key_that_it_holds_and_whether_that_key_signed_it() {
+    let own = Form::Nrf5SdkLe.bytes(&key("p256-a"));
+    let curve = turned(&bytes_from_hex(GENERATOR).unwrap());
+    let firmware = [&[0x11; 64][..], &own, &curve].concat();
+    let manifest = r#"{"manifest": {"bootloader": {"bin_file": "a.bin", "dat_file": "a.dat"}}}"#;
+    let packet = Packet { kind: 2, sizes: [0, firmware.len() as u64, 0], ..Packet::of(&firmware) };
+    for (by, expected) in [("p256-a", "which this bootloader holds itself"), ("p256-b", "by one of the keys")] {
+        let package = Archive::of(packet.signed(&signer(by)), firmware.clone()).manifest(manifest).read().unwrap();
+        let [held] = &package.firmwares[0].keys[..] else { panic!("one key, and the curve is none: {package:?}") };
+        assert_eq!((held.at, held.spki_sha256), (64, key("p256-a").spki_sha256()));
+        let told = package.explain(None, &list()).to_string();
+        assert!(told.contains("which checks later updates") && told.contains(expected), "{told}");
+    }
+    let application = Archive::of(Packet::of(&firmware).unsigned(), firmware.clone()).read().unwrap();
+    assert!(application.firmwares[0].keys.is_empty(), "an application checks no updates");
 }
 
 #[test]

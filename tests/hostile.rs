@@ -68,6 +68,9 @@ fn look_at(map: &Map) {
             let _ = (image.judge(key.as_ref()), image.explain(None).to_string(), image.encryption());
         }
     }
+    for dump in nsib::Dump::find(map, true).into_iter().chain(nsib::Dump::find(map, false)) {
+        let _ = (dump.explain(list()).to_string(), dump.refused(list()), dump.wrong(), dump.counters());
+    }
     for provision in nsib::Provision::find(map).into_iter().chain([nsib::Provision::read(map)]).flatten() {
         let _ = (provision.explain(list()).to_string(), provision.words_to_write());
         for generation in nsib::Generation::ALL {

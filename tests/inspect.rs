@@ -2,6 +2,7 @@
 
 mod carriers;
 mod hostile;
+mod storage;
 mod vectors;
 
 use std::{

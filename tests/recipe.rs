@@ -218,6 +218,14 @@ fn a_counter_that_no_slot_can_hold_is_refused() {
 }
 
 #[test]
+fn a_title_or_console_text_with_characters_that_nobody_can_see_is_refused() {
+    for hidden in ["\\u001b[31m", "\\u202e", "\\u200b", "\\u0007"] {
+        let lot = Lot::good().with("title   = \"", &format!("title   = \"{hidden}"));
+        told(&lot, "characters that nobody can see");
+    }
+}
+
+#[test]
 fn what_other_chips_and_later_releases_have_is_named_as_such() {
     for (from, to, expected) in [
         ("approtect = true", "approtect = true\nsecure = true", "does not exist on this chip"),
@@ -319,9 +327,14 @@ fn a_damaged_hex_is_named_with_its_own_line_and_address() {
     let doubled = format!("{}\n{hex}", hex.lines().nth(3).unwrap());
     let problem = told(&Lot::good().with_file(BOOTLOADER, doubled.into()), "0x00000030 is written twice");
     assert!(problem.file.ends_with(BOOTLOADER) && problem.line == Some(5), "{problem}");
-    let raw = Lot::good().with(&format!("images/{BOOTLOADER}"), "images/loader.elf").with_file("loader.elf", vec![1]);
-    let problems = raw.problems();
-    assert!(problems.iter().any(|problem| problem.what.contains("a .hex (Intel HEX) or a .bin")), "{problems:#?}");
+    let other = |name: &str| {
+        let lot = Lot::good().with(&format!("images/{BOOTLOADER}"), &format!("images/{name}"));
+        lot.with_file(name, vec![1]).problems()
+    };
+    let (unnamed, elf) = (other("loader.img"), other("loader.elf"));
+    let told = |problems: &[Problem], expected: &str| problems.iter().any(|problem| problem.what.contains(expected));
+    assert!(told(&unnamed, "a .hex (Intel HEX), an .elf or a .bin"), "{unnamed:#?}");
+    assert!(told(&elf, "is not ELF: it does not begin with 7F 45 4C 46"), "{elf:#?}");
 }
 
 // Images of these tests' own making, to be wrong in one way each.
@@ -376,6 +389,9 @@ pub(crate) struct Application {
     pub(crate) key_tlv: (u16, Vec<u8>),
     pub(crate) signer: &'static str,
     pub(crate) flags: u32,
+    pub(crate) version: [u8; 8],
+    /// Protected TLVs beside the counter.
+    pub(crate) protected: Vec<u8>,
     /// TLVs behind the signature.
     pub(crate) more: Vec<u8>,
 }
@@ -390,6 +406,8 @@ impl Application {
             key_tlv: (0x02, spki("p256-a")),
             signer: "p256-a",
             flags: 0,
+            version: [1, 0, 0, 0, 0, 0, 0, 0],
+            protected: Vec::new(),
             more: Vec::new(),
         }
     }
@@ -406,8 +424,9 @@ impl Application {
             let total = u16::try_from(tlvs.len() + 4).unwrap();
             [&magic.to_le_bytes()[..], &total.to_le_bytes(), &tlvs].concat()
         };
-        let protect = self.counter_protected && !counter.is_empty();
-        let protected = if protect { area(0x6908, counter.concat()) } else { Vec::new() };
+        let kept = if self.counter_protected { counter.concat() } else { Vec::new() };
+        let kept = [kept, self.protected.clone()].concat();
+        let protected = if kept.is_empty() { kept } else { area(0x6908, kept) };
         let size = u32::try_from(self.program.len()).unwrap();
         let header = [
             &mcuboot::MAGIC.to_le_bytes()[..],
@@ -416,7 +435,8 @@ impl Application {
             &u16::try_from(protected.len()).unwrap().to_le_bytes(),
             &size.to_le_bytes(),
             &self.flags.to_le_bytes(),
-            &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &self.version,
+            &[0; 4],
         ]
         .concat();
         let hashed = [header, self.program.clone(), protected].concat();

@@ -241,9 +241,6 @@ pub trait Family: Sync {
     /// What this chip has instead.
     fn setting(&self, setting: &recipe::Word) -> Result<Vec<Word>, String>;
 
-    /// Every electrical set-up word there is: ERASEALL wipes them all, and what a recipe does not say is reported.
-    fn electrical(&self) -> &'static [&'static str];
-
     /// The words that close the debug port, in the order they are written.
     fn lock_words(&self) -> Vec<Word>;
 

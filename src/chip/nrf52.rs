@@ -170,10 +170,6 @@ impl Family for Nrf52840 {
         }
     }
 
-    fn electrical(&self) -> &'static [&'static str] {
-        &["regout0", "pselreset", "nfcpins"]
-    }
-
     fn lock_words(&self) -> Vec<Word> {
         vec![whole("uicr.approtect", UICR_APPROTECT, APPROTECT_CLOSED)]
     }

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use crate::{
     cli::say,
-    fault::{self, Exit, Fault, Party, Problem},
+    fault::{self, Exit, Fault, Party, Problem, seen},
     ident::Mode,
     plan::{self, Lot},
-    recipe,
+    recipe::{self, Product},
     station::{self, Station},
 };
 
@@ -61,31 +61,52 @@ impl Arguments {
         match checked {
             Ok(lot) if !self.json => words(lot.1.as_ref(), out),
             Ok(_) => Ok(Exit::Pass),
-            Err(problems) => Err(fault::all_at_once(&problems)),
+            Err(wrong) => {
+                let notes = wrong.remarks.iter().filter(|_| !self.json);
+                notes.into_iter().try_for_each(|remark| say(out, &format!("note: {}", seen(remark))))?;
+                Err(fault::all_at_once(&wrong.problems))
+            }
         }
     }
 }
 
 type Checked = (Option<Station>, Option<Lot>);
 
+/// Why nothing may be built, with what is to be known of the recipe nevertheless.
+pub(super) struct Wrong {
+    pub(super) problems: Vec<Problem>,
+    remarks: Vec<String>,
+}
+
 /// Reads a station and a recipe together, so that one run tells everything that is wrong with both.
 pub(super) fn both(
     station: Option<&std::path::Path>,
     recipe: Option<&std::path::Path>,
     orders: &[PathBuf],
-) -> Result<Checked, Vec<Problem>> {
+) -> Result<Checked, Wrong> {
     let mut problems: Vec<Problem> = orders.iter().map(|order| no_orders(order)).collect();
     let bench = station.map(station::read).transpose().map_err(|more| problems.extend(more)).unwrap_or_default();
     if let Some(bench) = &bench {
         problems.extend(station::allowed(bench).err());
     }
     let mode = bench.as_ref().map(|bench| bench.mode.value);
-    let lot = recipe.map(|path| recipe::read(path, mode).and_then(plan::lot)).transpose();
+    let mut remarks = Vec::new();
+    let planned = |product: Product| {
+        remarks.clone_from(&product.remarks);
+        plan::lot(product)
+    };
+    let lot = recipe.map(|path| product(path, mode).and_then(planned)).transpose();
     let lot = lot.map_err(|more| problems.extend(more)).unwrap_or_default();
     if let (Some(bench), Some(lot)) = (&bench, &lot) {
         problems.extend(fit(bench, lot));
     }
-    if problems.is_empty() { Ok((bench, lot)) } else { Err(problems) }
+    if problems.is_empty() { Ok((bench, lot)) } else { Err(Wrong { problems, remarks }) }
+}
+
+/// Whether this release knows the chip does not wait until everything else is mended.
+fn product(path: &std::path::Path, mode: Option<Mode>) -> Result<Product, Vec<Problem>> {
+    let unknown = || recipe::chip(path).and_then(|chip| plan::family(&chip).err());
+    recipe::read(path, mode).map_err(|problems| unknown().into_iter().chain(problems).collect())
 }
 
 fn no_orders(order: &std::path::Path) -> Problem {
@@ -124,29 +145,20 @@ fn fit(bench: &Station, lot: &Lot) -> Vec<Problem> {
     problems
 }
 
-fn report(checked: &Result<Checked, Vec<Problem>>, out: &mut dyn Write) -> Result<(), Fault> {
+fn report(checked: &Result<Checked, Wrong>, out: &mut dyn Write) -> Result<(), Fault> {
     let lot = checked.as_ref().ok().and_then(|(_, lot)| lot.as_ref());
     let report = Report {
         schema_version: 1,
         whole: checked.is_ok(),
-        problems: checked.as_ref().err().cloned().unwrap_or_default(),
-        remarks: lot.map(remarks).unwrap_or_default(),
+        problems: checked.as_ref().err().map(|wrong| wrong.problems.clone()).unwrap_or_default(),
+        remarks: match checked {
+            Ok((_, lot)) => lot.as_ref().map(|lot| lot.product.remarks.clone()).unwrap_or_default(),
+            Err(wrong) => wrong.remarks.clone(),
+        },
         recipe: lot.map(|lot| lot.product.digest.to_string()),
         golden: lot.map(|lot| lot.golden.digest.to_string()),
     };
     say(out, &serde_json::to_string(&report).unwrap_or_default())
-}
-
-/// What a person should know although nothing is wrong.
-pub(super) fn remarks(lot: &Lot) -> Vec<String> {
-    let mut remarks = lot.product.remarks.clone();
-    for name in &lot.unsaid {
-        remarks.push(format!("[uicr] does not say {name}: ERASEALL leaves it erased"));
-    }
-    for reader in lot.golden.readers.iter().filter(|reader| reader.read_by == "nobody") {
-        remarks.push(format!("nobody reads {}: it is recorded, and protects nothing", reader.stamp));
-    }
-    remarks
 }
 
 fn words(lot: Option<&Lot>, out: &mut dyn Write) -> Result<Exit, Fault> {
@@ -156,8 +168,8 @@ fn words(lot: Option<&Lot>, out: &mut dyn Write) -> Result<Exit, Fault> {
             out,
             &format!("{} {}  recipe {}  sha256:{}", product.code, product.title, product.symbols, product.digest),
         )?;
-        for remark in remarks(lot) {
-            say(out, &format!("note: {remark}"))?;
+        for remark in &product.remarks {
+            say(out, &format!("note: {}", seen(remark)))?;
         }
     }
     say(out, "whole: no problem was found")?;

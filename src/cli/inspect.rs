@@ -21,6 +21,7 @@ use crate::{
 mod look;
 mod memory;
 mod report;
+mod storage;
 
 /// What is this file? Keys, images, provision data, packages, manifests. Read-only.
 ///
@@ -103,8 +104,19 @@ impl Arguments {
             fault.causes = refused.into_iter().chain(unread.iter().map(ToString::to_string)).collect();
             return Err(fault);
         }
-        if unread.is_empty() { Ok(Exit::Pass) } else { Err(fault::all_at_once(&unread)) }
+        if unread.is_empty() { Ok(Exit::Pass) } else { Err(wrong(&unread)) }
     }
+}
+
+/// What was given may be anybody's file, and no lot stands behind it.
+fn wrong(problems: &[Problem]) -> Fault {
+    let next = "Ask whoever made the file named in each line for a whole one. Nothing was changed.";
+    let plural = if problems.len() == 1 { "problem" } else { "problems" };
+    let mut fault = Fault::new(Party::Engineering, format!("{} {plural} in these files", problems.len()), next)
+        .exit(problems.iter().fold(Exit::Usage, |worst, problem| worst.worst(problem.exit)))
+        .code("C-102");
+    fault.causes = problems.iter().map(ToString::to_string).collect();
+    fault
 }
 
 /// What the command says of one file.

@@ -68,7 +68,7 @@ impl Arguments {
             return Err(Fault::new(Party::Operator, "no product was named", next).exit(Exit::Usage).code("C-101"));
         }
         let (bench, lot) = check::both(Some(&self.station), self.recipe.as_deref(), &orders)
-            .map_err(|problems| fault::all_at_once(&problems))?;
+            .map_err(|wrong| fault::all_at_once(&wrong.problems))?;
         let (Some(bench), Some(lot)) = (bench, lot) else {
             return Err(fault::all_at_once(&[]));
         };

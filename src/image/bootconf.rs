@@ -28,7 +28,46 @@ pub enum Chip {
     Ls05b,
 }
 
+/// Beginnings of names, with what the word can say on those chips. [nordic-facts A5.4]
+const CHIPS: [(&str, Chip); 6] = [
+    ("nRF54L05", Chip::L05L10L15),
+    ("nRF54L10", Chip::L05L10L15),
+    ("nRF54L15", Chip::L05L10L15),
+    ("nRF54LM20", Chip::Lm20Lv10),
+    ("nRF54LV10", Chip::Lm20Lv10),
+    ("nRF54LS05B", Chip::Ls05b),
+];
+
+/// What protects a bootloader on chips without the word. [nordic-facts A1, sdk-nrf lib/fprotect/Kconfig]
+const INSTEAD: [(&str, &str); 4] = [
+    ("nRF52840", "the bootloader itself locks its flash after every reset, with ACL (sdk-nrf lib/fprotect)"),
+    ("nRF52", "the bootloader itself locks its flash after every reset, with BPROT or ACL (sdk-nrf lib/fprotect)"),
+    ("nRF53", "the bootloader itself locks its flash after every reset, with the SPU (sdk-nrf lib/fprotect)"),
+    ("nRF91", "the bootloader itself locks its flash after every reset, with the SPU (sdk-nrf lib/fprotect)"),
+];
+
+fn begins(name: &str, with: &str) -> bool {
+    name.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with))
+}
+
 impl Chip {
+    /// The chip of this name, if it has such a word.
+    ///
+    /// # Errors
+    /// What it has instead, as far as that is known.
+    pub fn of(name: &str) -> Result<Self, String> {
+        if let Some((_, chip)) = CHIPS.iter().find(|(chip, _)| begins(name, chip)) {
+            return Ok(*chip);
+        }
+        let instead = INSTEAD.iter().find(|(chip, _)| begins(name, chip)).map(|(_, instead)| *instead);
+        Err(match instead {
+            Some(instead) => format!("does not exist on {name}: only nRF54L has it; there {instead}"),
+            None => {
+                format!("is not known of {name}: only nRF54L05, L10, L15, LM20, LV10 and LS05B are known to have it")
+            }
+        })
+    }
+
     /// The longest region, in KiB.
     #[must_use]
     pub const fn max_kib(self) -> u32 {

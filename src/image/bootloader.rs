@@ -3,12 +3,13 @@
 //! Signs are constants and texts that a program of that kind needs; firmware that updates itself may show some of them.
 //! What is not found is never said to be absent: [`Trust::rests_on`] says what was looked for.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use serde::Serialize;
 
 use super::{
     Map, Segment,
+    dfu::patch::{self, Bare, Form},
     mcuboot::{self, moved, moved_half, positions},
     scan::{self, Kind},
     tree::Branch,
@@ -89,24 +90,33 @@ const VALIDATION_INFO: [u8; 8] = [0xde, 0xe6, 0x1e, 0x28, 0x83, 0x84, 0x51, 0x86
 const DFU_UUID: [u8; 16] =
     [0x50, 0xea, 0xda, 0x30, 0x88, 0x83, 0xb8, 0x9f, 0x60, 0x4f, 0x15, 0xf3, 0x00, 0x00, 0xc9, 0x8e];
 
+/// nRF52840, nRF52832. [nRF5 SDK nrf_dfu_types.h]
+const SETTINGS_PAGES: [u32; 2] = [0x000F_F000, 0x0007_F000];
+
+const PAGE: &str = "the address of its settings page";
+
+const CURVE: &str = "the generator of P-256";
+
+const LOG: &str = "a text of its log";
+
 const KNOWN: &[Known] = &[
     known(Family::Mcuboot, "the image magic", Pattern::Constant(mcuboot::MAGIC)),
     known(Family::Mcuboot, "the trailer magic", Pattern::Bytes(&mcuboot::TRAILER_MAGIC)),
     known(Family::Mcuboot, "the trailer magic for wide flash", Pattern::Bytes(&mcuboot::TRAILER_MAGIC_WIDE)),
     known(Family::Mcuboot, "the TLV magic", Pattern::Half(0x6907)),
     known(Family::Mcuboot, "the magic of protected TLVs", Pattern::Half(0x6908)),
-    known(Family::Mcuboot, "a text of its log", Pattern::Bytes(b"Jumping to the first image slot")),
-    known(Family::Mcuboot, "a text of its log", Pattern::Bytes(b"Unable to find bootable image")),
-    known(Family::Mcuboot, "a text of its log", Pattern::Bytes(b"Bootloader chainload address offset")),
+    known(Family::Mcuboot, LOG, Pattern::Bytes(b"Jumping to the first image slot")),
+    known(Family::Mcuboot, LOG, Pattern::Bytes(b"Unable to find bootable image")),
+    known(Family::Mcuboot, LOG, Pattern::Bytes(b"Bootloader chainload address offset")),
     known(Family::Nsib, "the magic of firmware info, to compare with", Pattern::FirmwareInfo),
     known(Family::Nsib, "the token of a valid key", Pattern::Constant(0x50FA_FFFF)),
-    known(Family::Nsib, "a text of its log", Pattern::Bytes(b"Attempting to boot from address")),
-    known(Family::Nsib, "a text of its log", Pattern::Bytes(b"Firmware signature verified")),
-    known(Family::Nsib, "a text of its log", Pattern::Bytes(b"permanently invalidating")),
+    known(Family::Nsib, LOG, Pattern::Bytes(b"Attempting to boot from address")),
+    known(Family::Nsib, LOG, Pattern::Bytes(b"Firmware signature verified")),
+    known(Family::Nsib, LOG, Pattern::Bytes(b"permanently invalidating")),
     known(Family::Nrf5Sdk, "its start address in UICR", Pattern::PointerAt(0x1000_1014)),
     known(Family::Nrf5Sdk, "the UUID of its DFU service", Pattern::Bytes(&DFU_UUID)),
-    weak(Family::Nrf5Sdk, "the address of its settings page", Pattern::Constant(0x000F_F000)),
-    weak(Family::Nrf5Sdk, "the address of its settings page", Pattern::Constant(0x0007_F000)),
+    weak(Family::Nrf5Sdk, PAGE, Pattern::Constant(SETTINGS_PAGES[0])),
+    weak(Family::Nrf5Sdk, PAGE, Pattern::Constant(SETTINGS_PAGES[1])),
     known(Family::Nrf5Sdk, "its default name", Pattern::Bytes(b"DfuTarg")),
 ];
 
@@ -130,6 +140,9 @@ pub struct Recognised {
     pub family: Family,
     /// Whether there are enough signs to say so.
     pub certain: bool,
+    /// Whether the signs stand in the program of an image for MCUboot. Most such programs know MCUboot's formats because
+    /// they handle updates.
+    pub in_image: bool,
     /// Each of them.
     pub signs: Vec<Sign>,
 }
@@ -168,6 +181,8 @@ pub struct InsideKey {
     pub private: bool,
     /// Why it is refused, if it is.
     pub refused: Option<String>,
+    /// Whether it stands behind the program of an image for MCUboot: it says who signed, and no program trusts it.
+    pub in_tlvs: bool,
 }
 
 /// Where a bootloader takes its trust from, as far as a file shows it.
@@ -188,6 +203,9 @@ pub struct Survey {
     pub firmware: Vec<FirmwareInfo>,
     /// Keys inside, in order of address.
     pub keys: Vec<InsideKey>,
+    /// P-256 keys without a head, in the nRF5 SDK's bootloader: no other is searched for them.
+    #[serde(skip)]
+    pub bare: Vec<Bare>,
     /// Where the trust comes from.
     pub trust: Trust,
     /// The forms of keys that were looked for.
@@ -214,23 +232,53 @@ pub fn survey_with(map: &Map, found: &[scan::Found], list: &RefuseList) -> Surve
             families: Vec::new(),
             firmware: Vec::new(),
             keys: Vec::new(),
+            bare: Vec::new(),
             trust,
             looked_for: "nothing",
             vectors: Vec::new(),
         };
     }
-    let mut families: Vec<Recognised> = Family::ALL.into_iter().filter_map(|family| recognise(map, family)).collect();
-    families.sort_by_key(|found| !found.certain);
+    let images: Vec<mcuboot::Image> = mcuboot::all(map).into_iter().filter_map(|(_, image)| image.ok()).collect();
     let mut tries = PRIVATE_TRIES;
-    let keys: Vec<InsideKey> = found.iter().map(|found| inside(map, found, list, &mut tries)).collect();
+    let mut keys: Vec<InsideKey> = found.iter().map(|found| inside(map, found, list, &mut tries)).collect();
+    for key in &mut keys {
+        key.in_tlvs = images.iter().any(|image| (image.program_end()..image.end).contains(&key.at));
+    }
+    let mut families = families(map, &images, &keys);
+    let bare = bare(map, &mut families);
     let starts = map.segments().iter().map(|segment| segment.at);
     Survey {
-        trust: trust(&families, &keys),
+        trust: trust(&families, &keys, &bare),
+        bare,
         looked_for: scan::FORMS,
         firmware: firmware(map),
         vectors: starts.filter_map(|at| vectors::read(map, at, &vectors::SRAM).ok()).collect(),
         families,
         keys,
+    }
+}
+
+impl Recognised {
+    /// In words: what it is, or why that cannot be said.
+    #[must_use]
+    pub fn doubt(&self) -> String {
+        let mut names = self.signs.iter().map(|sign| sign.name);
+        let first = names.next();
+        match (self.certain, self.in_image, names.all(|name| Some(name) == first)) {
+            (true, _, _) => format!("it is {}", self.family),
+            (false, true, _) => format!(
+                "the image in this file knows the formats of {}: firmware that handles updates, or a bootloader that \
+                 another one starts",
+                self.family
+            ),
+            (false, false, true) => format!("perhaps {}, by one sign alone", self.family),
+            (false, false, false) => {
+                format!(
+                    "perhaps {}, or firmware that handles its updates: no key and no text of it is inside",
+                    self.family
+                )
+            }
+        }
     }
 }
 
@@ -247,7 +295,7 @@ impl Survey {
     pub fn explain(&self) -> Branch {
         let name = match self.families.first() {
             Some(first) if first.certain => first.family.to_string(),
-            Some(first) => format!("perhaps {}, by one sign alone", first.family),
+            Some(first) => first.doubt(),
             None => "no sign of a bootloader".to_owned(),
         };
         let mut tree = Branch::new("bootloader", name);
@@ -273,6 +321,56 @@ impl Survey {
     }
 }
 
+/// What the file shows outside the images in it, and only then what these show themselves.
+fn families(map: &Map, images: &[mcuboot::Image], keys: &[InsideKey]) -> Vec<Recognised> {
+    let ranges: Vec<Range<u32>> = images.iter().map(|image| image.at..image.end).collect();
+    let rest = map.without(&ranges);
+    let told = |family| {
+        let mut found = recognise(&rest, family);
+        if found.is_none() && !images.is_empty() {
+            found = recognise(map, family).map(|found| Recognised { in_image: true, ..found });
+        }
+        found.map(|found| Recognised { certain: found.certain && is_itself(&found, map, keys), ..found })
+    };
+    let mut families: Vec<Recognised> = Family::ALL.into_iter().filter_map(told).collect();
+    families.sort_by_key(|found| !found.certain);
+    families
+}
+
+/// The keys of an nRF5 SDK bootloader. Where its own signs do not suffice, as in one that takes updates over USB, the
+/// address of a settings page, the generator of P-256 and a key in the SDK's own form make it one. The search is as costly
+/// as it is sure, so that nothing else is searched.
+fn bare(map: &Map, families: &mut Vec<Recognised>) -> Vec<Bare> {
+    let told = families.iter().any(|found| found.family == Family::Nrf5Sdk && found.certain);
+    let page = || SETTINGS_PAGES.iter().find_map(|page| find(map, &Pattern::Constant(*page)));
+    let perhaps = || Some((page()?, patch::generator(map)?));
+    let (signs, searched) = match perhaps().filter(|_| !told) {
+        Some((page, curve)) => (vec![Sign { name: PAGE, at: page }, Sign { name: CURVE, at: curve }], true),
+        None => (Vec::new(), told),
+    };
+    if !searched {
+        return Vec::new();
+    }
+    let bare = patch::bare_keys(map);
+    let own = bare.iter().find(|key| key.form == Form::Nrf5SdkLe).filter(|_| !told);
+    if let Some(own) = own {
+        let signs = signs.into_iter().chain([Sign { name: "a P-256 key, last byte first", at: own.at }]).collect();
+        families.retain(|found| found.family != Family::Nrf5Sdk);
+        families.insert(0, Recognised { family: Family::Nrf5Sdk, certain: true, in_image: false, signs });
+    }
+    if told || own.is_some() { bare } else { Vec::new() }
+}
+
+/// Firmware that takes updates for MCUboot holds every one of its constants, as the server of Zephyr's MCUmgr does. What
+/// such firmware hardly ever has is a key beside them, or MCUboot's own texts.
+fn is_itself(found: &Recognised, map: &Map, keys: &[InsideKey]) -> bool {
+    let says_so = found.signs.iter().any(|sign| sign.name == LOG);
+    let segment = |at: u32| map.segments().iter().position(|one| one.at <= at && u64::from(at) < one.end());
+    let beside = |key: &InsideKey| found.signs.iter().any(|sign| segment(sign.at) == segment(key.at));
+    let has_key = !found.in_image && keys.iter().any(|key| !key.in_tlvs && beside(key));
+    found.family != Family::Mcuboot || says_so || has_key
+}
+
 fn recognise(map: &Map, family: Family) -> Option<Recognised> {
     let found: Vec<(&Known, u32)> = KNOWN
         .iter()
@@ -284,7 +382,7 @@ fn recognise(map: &Map, family: Family) -> Option<Recognised> {
     names.dedup();
     let telling = found.iter().any(|(known, _)| known.telling);
     let signs: Vec<Sign> = found.iter().map(|(known, at)| Sign { name: known.name, at: *at }).collect();
-    telling.then_some(Recognised { family, certain: names.len() >= ENOUGH, signs })
+    telling.then_some(Recognised { family, certain: names.len() >= ENOUGH, in_image: false, signs })
 }
 
 fn find(map: &Map, pattern: &Pattern) -> Option<u32> {
@@ -360,6 +458,7 @@ fn inside(map: &Map, found: &scan::Found, list: &RefuseList, tries: &mut usize) 
         },
         private: false,
         refused: refused.map(ToString::to_string),
+        in_tlvs: false,
     }
 }
 
@@ -391,29 +490,31 @@ fn private_inside(found: &scan::Found, key: Option<&DecryptionKey>, list: &Refus
         what,
         private: true,
         refused: refused.or(found.refused.as_ref()).map(ToString::to_string),
+        in_tlvs: false,
     }
 }
 
-fn trust(families: &[Recognised], keys: &[InsideKey]) -> Trust {
-    let public = keys.iter().filter(|key| !key.private).count();
+fn trust(families: &[Recognised], keys: &[InsideKey], bare: &[Bare]) -> Trust {
+    let public = keys.iter().filter(|key| !key.private && !key.in_tlvs).count() + bare.len();
     if public > 0 {
         let plural = if public == 1 { "key stands" } else { "keys stand" };
         let rests_on = format!("{public} public {plural} inside; that the program uses what it holds, no file shows.");
         return Trust { embedded: true, rests_on };
     }
-    let family = families.iter().find(|found| found.certain).map(|found| found.family);
-    let elsewhere = match family {
+    let family = families.iter().find(|found| found.certain || found.family == Family::Mcuboot && !found.in_image);
+    let elsewhere = match family.map(|found| found.family) {
         Some(Family::Mcuboot) => {
-            " It is MCUboot, so the key is expected on the chip: a key hash (MCUBOOT_HW_KEY), the KMU, or a built-in \
+            " If it is MCUboot, the key is expected on the chip: a key hash (MCUBOOT_HW_KEY), the KMU, or a built-in \
              PSA key; or it checks no signatures at all, which no file shows."
         }
         Some(Family::Nsib) => " NSIB holds no key: it reads key hashes from its provision data, or keys from the KMU.",
         Some(Family::Nrf5Sdk) => {
-            " The nRF5 SDK's bootloader holds its key as 64 raw bytes, which look like any others: compare it with \
-             the key of the recipe."
+            " The nRF5 SDK's bootloader holds its key as 64 raw bytes, and none that is a point of the curve stands \
+             here: it checks no signatures, or takes its key from elsewhere."
         }
         None => "",
     };
-    let rests_on = format!("No key was found inside, in any of the forms looked for.{elsewhere}");
+    let signers = if keys.iter().any(|key| key.in_tlvs) { " but those by which images name their signer" } else { "" };
+    let rests_on = format!("No key was found inside{signers}, in any of the forms looked for.{elsewhere}");
     Trust { embedded: false, rests_on }
 }

@@ -11,6 +11,7 @@ pub mod bootconf;
 pub mod bootloader;
 pub mod dfu;
 pub mod elf;
+pub mod flash_map;
 mod hex;
 pub mod kmu;
 pub mod mcuboot;
@@ -98,6 +99,23 @@ impl Map {
             return problem("does not fit between its address and the end of memory");
         }
         Ok(Self { name: file.name(), segments: vec![segment], written: Vec::new(), entry: None })
+    }
+
+    /// Memory made of these pieces, under this name; `None` if there are none, or two of them share an address.
+    #[must_use]
+    pub fn of_segments(name: impl Into<String>, mut segments: Vec<Segment>) -> Option<Self> {
+        segments.retain(|segment| !segment.bytes.is_empty());
+        segments.sort_by_key(|segment| segment.at);
+        let mut joined: Vec<Segment> = Vec::with_capacity(segments.len());
+        for segment in segments {
+            match joined.last_mut() {
+                Some(last) if last.end() > u64::from(segment.at) => return None,
+                Some(last) if last.end() == u64::from(segment.at) => last.bytes.extend(segment.bytes),
+                Some(_) | None => joined.push(segment),
+            }
+        }
+        let whole = joined.last().is_some_and(|last| last.end() <= 1 << 32);
+        whole.then(|| Self { name: name.into(), segments: joined, written: Vec::new(), entry: None })
     }
 
     /// The file it came from, as the user named it.
@@ -203,6 +221,21 @@ impl Map {
             self.problem_at(from, format!("0x{from:08X}..0x{to:08X} lies outside the memory it may fill"))
         })
         .collect()
+    }
+
+    /// The same without the bytes of these ranges.
+    #[must_use]
+    pub fn without(&self, ranges: &[Range<u32>]) -> Self {
+        let left = |segment: &Segment| {
+            let runs = outside(segment, ranges).into_iter();
+            runs.filter_map(|(from, to)| {
+                let bytes =
+                    segment.bytes.get((from - segment.at) as usize..usize::try_from(to).ok()? - segment.at as usize)?;
+                Some(Segment { at: from, bytes: bytes.to_vec() })
+            })
+            .collect::<Vec<_>>()
+        };
+        Self { segments: self.segments.iter().flat_map(left).collect(), ..self.clone() }
     }
 
     /// A problem with what stands at this address, with the line that wrote it.

@@ -41,3 +41,24 @@ pub fn read(map: &Map, at: u32, ram: &Range<u32>) -> Result<Vectors, Vec<Problem
     }
     if problems.is_empty() { Ok(Vectors { at, stack, reset }) } else { Err(problems) }
 }
+
+/// Compilers and linkers put programs at whole pages of this many bytes.
+const PAGE: u32 = 0x1000;
+
+/// The address that memory without one seems to be for: it begins like a vector table, and the handlers of reset, NMI and
+/// hard fault lie together in a place that begins with another page than this memory does. A guess for a person to try.
+#[must_use]
+pub fn elsewhere(map: &Map) -> Option<u32> {
+    let first = map.first();
+    if read(map, first, &SRAM).is_ok() {
+        return None;
+    }
+    let word = |index: u32| map.word(first.checked_add(4 * index)?);
+    let handlers = [word(1)?, word(2)?, word(3)?];
+    let stack = word(0)?;
+    let (low, high) = (*handlers.iter().min()?, *handlers.iter().max()?);
+    let at = low & !(PAGE - 1);
+    let within = u64::from(high) < u64::from(at) + map.len() as u64;
+    let program = SRAM.contains(&stack) && stack % 4 == 0 && handlers.iter().all(|handler| handler % 2 == 1);
+    (program && within && at != first).then_some(at)
+}

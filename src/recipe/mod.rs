@@ -9,11 +9,17 @@ use crate::{
     fault::Problem,
     file::Read,
     ident::{Digest, Mode, Serial},
-    image::{self, dfu::patch::Patch, mcuboot, nsib::Provision},
+    image::{
+        self,
+        dfu::patch::Patch,
+        kmu, mcuboot,
+        nsib::{Generation, Provision, Width},
+    },
     keys::{AnyKey, PublicKey, refuse::RefuseList},
     manifest::Release,
 };
 
+mod boot_region;
 mod decryption;
 mod devices;
 mod keyring;
@@ -23,7 +29,9 @@ mod release;
 mod serial;
 mod shelf;
 mod slots;
+mod storage;
 mod symbols;
+mod words;
 mod written;
 
 pub use crate::page::{Place, Placed};
@@ -61,6 +69,10 @@ pub struct Product {
     pub decryption: Option<Digest>,
     /// Keys in the key management unit.
     pub slots: Vec<Slots>,
+    /// What Nordic's immutable bootloader finds in its storage, if it starts this product.
+    pub nsib: Option<NsibStorage>,
+    /// The boot region that becomes immutable, if the chip has such a thing.
+    pub boot_region: Option<BootRegion>,
     /// The key that each unit has for itself.
     pub device_keys: Option<DeviceKeys>,
     /// The release that vouches for every image and key, if the recipe asks for one.
@@ -119,18 +131,63 @@ pub struct Image {
     pub about: Option<mcuboot::Image>,
     /// Provision data, taken apart.
     pub provision: Option<Provision>,
+    /// What it was made from, if no file holds it.
+    pub made: Option<Made>,
     /// Where the recipe speaks of it.
     pub place: Place,
 }
 
-/// A key file for the chip's key management unit, read and held against everything else.
+/// What an image was made from that no file holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Made {
+    /// Provision data, from `[stamp.nsib]`.
+    NsibStorage,
+    /// The nRF5 SDK's settings page, from `[stamp.dfu_settings]`.
+    DfuSettings,
+}
+
+/// What Nordic's immutable bootloader finds in its storage: how the memory is to be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NsibStorage {
+    /// Generation of data and bootloader.
+    pub generation: Generation,
+    /// How much of the memory takes one write.
+    pub width: Width,
+    /// Where it begins; `None` if the address of the data does not tell.
+    pub base: Option<u32>,
+    /// How long it is, in bytes.
+    pub size: u32,
+    /// Whether MCUboot alone uses it, without that bootloader.
+    pub mcuboot_only: bool,
+    /// Whether that bootloader's keys are in key slots and not here.
+    pub kmu: bool,
+    /// Where the recipe speaks of it.
+    pub place: Place,
+}
+
+/// Keys for the chip's key management unit, held against everything else.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Slots {
-    /// As written in the recipe.
+    /// The key file as written in the recipe, or what stands for it if the slots were made from keys.
     pub file: String,
-    /// SHA-256 of the file.
+    /// SHA-256 of the file, or of the one that would say the same.
     pub digest: Digest,
+    /// What the key management unit takes, slot by slot, if the slots were made from keys.
+    pub sources: Vec<(u8, kmu::Source)>,
     /// Where the recipe speaks of it.
+    pub place: Place,
+}
+
+/// The boot region that becomes immutable.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BootRegion {
+    /// Address of its word.
+    pub at: u32,
+    /// The word.
+    pub word: u32,
+    /// How long the region is, in KiB.
+    pub kib: u32,
+    /// Where the recipe says so.
     pub place: Place,
 }
 
@@ -250,6 +307,12 @@ pub fn read(path: &Path, mode: Option<Mode>) -> Result<Product, Vec<Problem>> {
     read_from(&Disk, path, mode)
 }
 
+/// The chip that a product file names, whatever else is wrong with it.
+#[must_use]
+pub fn chip(path: &Path) -> Option<Placed<String>> {
+    words::read(&Disk.take(path, FILE_LIMIT).ok()?).0?.chip
+}
+
 /// Reads a product file and everything it names from this shelf, each file once.
 ///
 /// Engineering mode lets published and refused keys pass; each is then a remark.
@@ -258,7 +321,7 @@ pub fn read(path: &Path, mode: Option<Mode>) -> Result<Product, Vec<Problem>> {
 /// Everything that is wrong with them, at once.
 pub fn read_from(shelf: &dyn Shelf, path: &Path, mode: Option<Mode>) -> Result<Product, Vec<Problem>> {
     let source = shelf.take(path, FILE_LIMIT).map_err(|problem| vec![problem])?;
-    let (written, mut problems) = written::read(&source);
+    let (written, mut problems) = words::read(&source);
     let Some(written) = written else { return Err(problems) };
     let name = source.name();
     let (product, more) = meant::read(&written, source, shelf, mode);
@@ -283,6 +346,6 @@ mod tests {
 
     #[test]
     fn the_schema_for_editors_knows_the_same_words_as_the_reader() {
-        crate::page::schema_agrees(&schema(), written::TABLES);
+        crate::page::schema_agrees(&schema(), words::TABLES);
     }
 }

@@ -1,32 +1,29 @@
 //! Whether provision data, Nordic's immutable bootloader, what that starts and the recipe speak of the same keys, slots,
 //! counters and generation; and whether it would boot.
 
+use std::ops::Range;
+
 use super::{
-    Image, Is,
+    Image, Is, NsibStorage,
     devices::{Told, plain},
     keyring::Keyring,
     meant::at,
+    storage::{self, Making, is_set},
     written::WrittenNsib,
 };
 use crate::{
     fault::{Exit, Problem},
     image::{
-        Map,
-        bootloader::{self, Family, FirmwareInfo},
+        Map, Segment,
+        bootloader::{self, Family},
         nsib::{
             self, Bootloader, CounterOf, Firmware, Generation, Head, MAX_AREA, Provision, Rules, SignedBy, Storage,
         },
         vectors,
     },
-    keys::{Algorithm, AnyKey, refuse::RefuseList},
+    keys::refuse::RefuseList,
     page::{Placed, choice},
 };
-
-/// First two words of what stands behind a signed program. [B7; sdk-nrf bl_validation]
-const VALIDATION_INFO: [u8; 8] = [0xde, 0xe6, 0x1e, 0x28, 0x83, 0x84, 0x51, 0x86];
-
-/// From there: magic, address, hash and public key, then the signature of 64 bytes. [sdk-nrf subsys/bootloader/bl_validation]
-const SIGNATURE_AT: usize = 12 + 4 + 32 + 64;
 
 /// The bootloader itself: recognised, and without a key of its own.
 pub(super) fn bootloader(map: &Map, list: &RefuseList) -> Vec<Told> {
@@ -51,81 +48,231 @@ pub(super) fn bootloader(map: &Map, list: &RefuseList) -> Vec<Told> {
 /// Everything that takes part when the immutable bootloader starts.
 pub(super) struct Chain<'r> {
     pub(super) stamp: Option<&'r WrittenNsib>,
+    pub(super) chip: Option<&'r Placed<String>>,
     pub(super) images: &'r [Image],
     pub(super) keys: &'r Keyring,
+    /// Whether its keys are in the chip's key slots, and not in the storage.
+    pub(super) kmu: bool,
     pub(super) told: Vec<Told>,
     pub(super) remarks: Vec<String>,
 }
 
+/// What the bootloader finds in its storage, and the data for it if no file has it.
+#[derive(Default)]
+pub(super) struct Stored {
+    pub(super) made: Option<Image>,
+    pub(super) storage: Option<NsibStorage>,
+}
+
 /// Provision data of a recipe, with the image that holds it.
 #[derive(Clone, Copy)]
-struct Given<'r> {
-    image: &'r Image,
-    provision: &'r Provision,
+struct Given<'g> {
+    image: &'g Image,
+    provision: &'g Provision,
     generation: Generation,
 }
 
-impl<'r> Chain<'r> {
-    pub(super) fn check(&mut self, list: Option<&RefuseList>) {
+impl Chain<'_> {
+    pub(super) fn check(&mut self, list: Option<&RefuseList>) -> Stored {
         let mut given = self.images.iter().filter_map(|image| Some((image, image.provision.as_ref()?)));
         let (first, second) = (given.next(), given.next());
         if let Some((image, _)) = second {
             self.note(image.place.problem("a second image with provision data; the bootloader has one storage"));
         }
-        if let Some((image, provision)) = first {
-            for (index, hit) in list.map(|list| provision.refused(list)).unwrap_or_default() {
-                let problem = at_key(image, provision, index, &format!("it trusts a {hit}")).exit(Exit::KeyRefused);
-                self.told.push(Told { problem, refused: true });
-            }
-        }
         let Some(stamp) = self.stamp else {
-            if let Some((image, _)) = first {
+            if let Some((image, provision)) = first {
+                self.refused(image, provision, list);
                 let what = "provision data needs [stamp.nsib]: its generation and keys cannot be read off it";
                 self.note(image.place.problem(what));
             }
-            return;
+            return Stored::default();
         };
-        let Some(generation) = self.generation(stamp) else { return };
-        let has_file = self.images.iter().any(|image| image.is == Is::NsibProvision);
-        match first {
-            Some((image, provision)) => self.given(stamp, Given { image, provision, generation }),
-            None if !has_file => self.note(stamp.place.problem(
-                "no [[image]] has is = \"nsib-provision\": this release checks and writes provision data, it does not \
-                 make any for a recipe",
-            )),
-            None => {}
+        let made = self.made(stamp, first.map(|(image, _)| image));
+        let file_or_made = first.or_else(|| made.as_ref().and_then(|image| Some((image, image.provision.as_ref()?))));
+        let Some((image, provision)) = file_or_made else { return Stored::default() };
+        self.refused(image, provision, list);
+        let Some(generation) = generation(stamp) else { return Stored::default() };
+        let given = Given { image, provision, generation };
+        self.given(stamp, given);
+        let storage = Some(self.storage(stamp, given));
+        Stored { made: made.filter(|_| first.is_none()), storage }
+    }
+
+    fn refused(&mut self, image: &Image, provision: &Provision, list: Option<&RefuseList>) {
+        for (index, hit) in list.map(|list| provision.refused(list)).unwrap_or_default() {
+            let problem = at_key(image, provision, index, &format!("it trusts a {hit}")).exit(Exit::KeyRefused);
+            self.told.push(Told { problem, refused: true });
         }
+    }
+
+    /// What the recipe's own words make; a file beside them says the same, byte for byte.
+    fn made(&mut self, stamp: &WrittenNsib, file: Option<&Image>) -> Option<Image> {
+        self.words_that_fit(stamp, file);
+        let generation = self.known(stamp)?;
+        let making = Making { stamp, generation, chip: self.chip, keys: self.keys };
+        let made = making.image().unwrap_or_else(|wrong| {
+            wrong.into_iter().for_each(|problem| self.note(problem));
+            None
+        });
+        let both = file.zip(made.as_ref());
+        if let Some((file, (address, what))) =
+            both.and_then(|(file, made)| Some((file, storage::difference(&file.map, &made.map)?)))
+        {
+            let what = format!("is not what [stamp.nsib] makes ({}): {what}", at(&stamp.place));
+            self.note(file.map.problem_at(address, what));
+        }
+        made
+    }
+
+    /// Data comes from a file or from the words; and MCUboot alone has nothing but its counter.
+    fn words_that_fit(&mut self, stamp: &WrittenNsib, file: Option<&Image>) {
+        let has_file = file.is_some() || self.images.iter().any(|image| image.is == Is::NsibProvision);
+        let unread = stamp.size.as_ref().map(|size| (&size.place, "size"));
+        let unread = unread.into_iter().chain(stamp.write_width.as_ref().map(|width| (&width.place, "write_width")));
+        if stamp.at.is_none() {
+            for (place, word) in unread {
+                self.note(place.problem(format!("`{word}` is said of data that is made: say `at` too")));
+            }
+            if !has_file {
+                self.note(stamp.place.problem(
+                    "no [[image]] has is = \"nsib-provision\", and there is no `at`, where the storage begins, to make \
+                     its data from these words",
+                ));
+            }
+        }
+        if !is_set(stamp.mcuboot_only.as_ref()) {
+            return;
+        }
+        let keys = stamp.keys.first().map(|key| &key.place);
+        let slots = stamp.s0.iter().chain(&stamp.s1).map(|slot| &slot.place);
+        let counter = stamp.counters.as_ref().and_then(|counters| counters.nsib.as_ref()).map(|slots| &slots.place);
+        for place in keys.into_iter().chain(slots).chain(counter) {
+            self.note(
+                place.problem("with `mcuboot_only` there are no keys, slots and versions of NSIB in the storage"),
+            );
+        }
+    }
+
+    /// What is planned, for whoever asks the finished memory.
+    fn storage(&self, stamp: &WrittenNsib, given: Given<'_>) -> NsibStorage {
+        NsibStorage {
+            generation: given.generation,
+            width: given.provision.width,
+            base: given.provision.base,
+            size: self.size(stamp, given.provision),
+            mcuboot_only: given.provision.content.head == Head::McubootOnly,
+            kmu: self.kmu,
+            place: stamp.place.clone(),
+        }
+    }
+
+    /// How long the storage is: as said, as Nordic has it on this chip, or as long as there ever is one.
+    fn size(&self, stamp: &WrittenNsib, provision: &Provision) -> u32 {
+        let said = stamp.size.as_ref().map(|size| size.value);
+        let chip = self.chip.map(|chip| chip.value.as_str()).unwrap_or_default();
+        let area = provision.base.and_then(|base| nsib::area(chip, base, said).ok());
+        area.map_or(MAX_AREA, |area| area.size)
     }
 
     fn note(&mut self, problem: Problem) {
         self.told.push(plain(problem));
     }
 
-    fn generation(&mut self, stamp: &WrittenNsib) -> Option<Generation> {
+    /// The generation, if it is one; every key is known by name, and to the bootloader of that generation.
+    fn known(&mut self, stamp: &WrittenNsib) -> Option<Generation> {
         let names = self.keys.names();
         for name in stamp.keys.iter().filter(|name| !self.keys.knows(&name.value)) {
             let what = format!("no key is called `{}`{}", name.value, choice(&name.value, &names));
             self.told.push(plain(name.problem(what)));
         }
         let format = stamp.format.as_ref()?;
-        format.value.parse().map_err(|error: nsib::UnknownGeneration| self.note(format.problem(error.to_string()))).ok()
+        let read = format.value.parse::<Generation>();
+        let generation = read.map_err(|error| self.note(format.problem(error.to_string()))).ok()?;
+        for name in &stamp.keys {
+            let Some(key) = self.keys.get(&name.value).filter(|key| generation.hash(key).is_none()) else { continue };
+            let called = self.keys.called(&name.value);
+            let what = format!("key {called} is {}, which NSIB of {generation} does not know", key.algorithm());
+            self.told.push(plain(name.problem(what)));
+        }
+        Some(generation)
     }
 
-    fn given(&mut self, stamp: &WrittenNsib, given: Given<'r>) {
-        let Head::Nsib { s0, s1, .. } = given.provision.content.head else {
-            let what = format!("`{}` is provision data for MCUboot alone, without NSIB", given.image.file);
-            self.note(stamp.place.problem(what));
-            return;
-        };
-        self.trusted(stamp, given);
-        self.slots(stamp, given, (s0, s1));
+    fn given(&mut self, stamp: &WrittenNsib, given: Given<'_>) {
+        let only = is_set(stamp.mcuboot_only.as_ref());
+        match (&given.provision.content.head, only) {
+            (Head::Nsib { s0, s1, .. }, false) => {
+                self.trusted(stamp, given);
+                self.slots(stamp, given, (*s0, *s1));
+            }
+            (Head::McubootOnly, true) => self.alone(given),
+            (Head::McubootOnly, false) => {
+                let what = format!("`{}` is provision data for MCUboot alone, without NSIB", given.image.file);
+                self.note(stamp.place.problem(what));
+                return;
+            }
+            (Head::Nsib { .. }, true) => {
+                let what = format!("`mcuboot_only` is said, but `{}` is provision data for NSIB", given.image.file);
+                self.note(stamp.place.problem(what));
+                return;
+            }
+        }
         self.counters(stamp, given);
+        self.reference(stamp, given);
         self.generations(stamp, given);
-        self.boots(given);
+        self.room(stamp, given);
+        self.boots(stamp, given);
+    }
+
+    /// The zeros before its counter say something to whoever reads them as NSIB does.
+    fn alone(&mut self, given: Given<'_>) {
+        for bootloader in self.images.iter().filter(|image| image.is == Is::Nsib) {
+            let what = format!(
+                "image `{}` ({}) is NSIB, but the storage of `{}` is for MCUboot alone: it would read DECOMMISSIONED \
+                 and no keys",
+                bootloader.name, bootloader.file, given.image.file
+            );
+            self.note(bootloader.place.problem(what));
+        }
+        self.remarks.push(format!(
+            "`{}`: the zeros before MCUboot's counter also say that the life-cycle state is DECOMMISSIONED and the \
+             implementation id is zeros",
+            given.image.file
+        ));
+    }
+
+    fn reference(&mut self, stamp: &WrittenNsib, given: Given<'_>) {
+        let held = given.provision.content.reference.as_deref();
+        if let Some(said) = stamp.reference.as_ref().filter(|said| held != Some(said.value.as_str())) {
+            let held = held.unwrap_or("none");
+            let what = format!("`reference` is {}, but `{}` holds {held}", said.value, given.image.file);
+            self.note(said.problem(what));
+        }
+    }
+
+    /// Whatever stands behind the data in the storage would be taken for its counters, or be in their way.
+    fn room(&mut self, stamp: &WrittenNsib, given: Given<'_>) {
+        let (Some(at), Some(base)) = (&stamp.at, given.provision.base) else { return };
+        let storage = u64::from(base)..u64::from(base) + u64::from(self.size(stamp, given.provision));
+        let data = given.image.map.segments();
+        // Sharing the data's own addresses is told of any two images.
+        let touches = |one: &Segment, range: &Range<u64>| u64::from(one.at) < range.end && range.start < one.end();
+        let free = |one: &Segment| !data.iter().any(|data| touches(one, &(u64::from(data.at)..data.end())));
+        for image in self.images.iter().filter(|image| image.is != Is::NsibProvision) {
+            let inside = image.map.segments().iter().find(|one| touches(one, &storage) && free(one));
+            if let Some(inside) = inside {
+                let from = inside.at.max(base);
+                let what = format!(
+                    "0x{from:08X} belongs to NSIB's storage, 0x{base:08X} to 0x{:08X} ({})",
+                    storage.end - 1,
+                    self::at(&at.place)
+                );
+                self.told.push(plain(image.map.problem_at(from, what)));
+            }
+        }
     }
 
     /// Key by key, in order.
-    fn trusted(&mut self, stamp: &WrittenNsib, given: Given<'r>) {
+    fn trusted(&mut self, stamp: &WrittenNsib, given: Given<'_>) {
         let Given { image, provision, generation } = given;
         let held = provision.content.keys();
         if held.len() != stamp.keys.len() {
@@ -140,23 +287,18 @@ impl<'r> Chain<'r> {
             }
             let Some(key) = self.keys.get(&name.value) else { continue };
             let called = self.keys.called(&name.value);
-            match generation.hash(key) {
-                None => {
-                    let what = format!("key {called} is {}, which NSIB of {generation} does not know", key.algorithm());
-                    self.note(name.problem(what));
-                }
-                Some(hash) if hash != held.hash => self.note(at_key(
+            if let Some(hash) = generation.hash(key).filter(|hash| *hash != held.hash) {
+                self.note(at_key(
                     image,
                     provision,
                     index,
                     &format!("key {index} is {}, but {} names {called}, which is {hash}", held.hash, at(&name.place)),
-                )),
-                Some(_) => {}
+                ));
             }
         }
     }
 
-    fn slots(&mut self, stamp: &WrittenNsib, given: Given<'r>, (s0, s1): (u32, u32)) {
+    fn slots(&mut self, stamp: &WrittenNsib, given: Given<'_>, (s0, s1): (u32, u32)) {
         for (name, said, held) in [("s0", &stamp.s0, s0), ("s1", &stamp.s1, s1)] {
             if let Some(said) = said.as_ref().filter(|said| said.value != held) {
                 let what = format!("`{name}` is 0x{:08X}, but `{}` says 0x{held:08X}", said.value, given.image.file);
@@ -165,7 +307,7 @@ impl<'r> Chain<'r> {
         }
     }
 
-    fn counters(&mut self, stamp: &WrittenNsib, given: Given<'r>) {
+    fn counters(&mut self, stamp: &WrittenNsib, given: Given<'_>) {
         let said = |pick: fn(&super::written::WrittenCounters) -> &Option<Placed<u32>>| {
             stamp.counters.as_ref().and_then(|counters| pick(counters).as_ref())
         };
@@ -190,7 +332,7 @@ impl<'r> Chain<'r> {
         }
     }
 
-    fn generations(&mut self, stamp: &WrittenNsib, given: Given<'r>) {
+    fn generations(&mut self, stamp: &WrittenNsib, given: Given<'_>) {
         let place = stamp.format.as_ref().map_or(&stamp.place, |format| &format.place);
         let told = &given.provision.told;
         let bootloaders = self.images.iter().filter(|image| image.is == Is::Nsib);
@@ -208,37 +350,43 @@ impl<'r> Chain<'r> {
     }
 
     /// The bootloader's own questions, asked of the storage as it will be.
-    fn boots(&mut self, given: Given<'r>) {
+    fn boots(&mut self, stamp: &WrittenNsib, given: Given<'_>) {
         let Given { image, provision, generation } = given;
         // What keeps the storage from being put together was told as a contradiction of generations.
-        let Ok(storage) = Storage::planned(provision, generation, MAX_AREA) else { return };
-        let (s0, s1) = (storage.s0(), storage.s1());
-        let other = |one: &&Image| one.is != Is::Nsib && one.is != Is::NsibProvision;
-        let firmware: Vec<&Image> =
-            self.images.iter().filter(other).filter(|one| [s0, s1].contains(&one.map.first())).collect();
-        if firmware.is_empty() {
-            let what = format!("no image stands at a slot of `{}`, 0x{s0:08X} or 0x{s1:08X}", image.file);
-            self.note(image.place.problem(what));
+        let Ok(storage) = Storage::planned(provision, generation, self.size(stamp, provision)) else { return };
+        if provision.content.head != Head::McubootOnly {
+            let (s0, s1) = (storage.s0(), storage.s1());
+            let other = |one: &&Image| one.is != Is::Nsib && one.is != Is::NsibProvision;
+            let firmware: Vec<&Image> =
+                self.images.iter().filter(other).filter(|one| [s0, s1].contains(&one.map.first())).collect();
+            if firmware.is_empty() {
+                let what = format!("no image stands at a slot of `{}`, 0x{s0:08X} or 0x{s1:08X}", image.file);
+                self.note(image.place.problem(what));
+            }
+            for started in firmware {
+                self.started(given, &storage, started);
+            }
         }
-        for started in firmware {
-            self.started(given, &storage, started);
-        }
-        let counts = provision.content.counters.iter().any(|counter| counter.of == CounterOf::Mcuboot);
+        self.counted(given, &storage);
+    }
+
+    /// MCUboot counts in the same storage.
+    fn counted(&mut self, given: Given<'_>, storage: &Storage) {
+        let counts = given.provision.content.counters.iter().any(|counter| counter.of == CounterOf::Mcuboot);
         for application in self.images.iter().filter(|_| counts) {
-            let Some((about, counter)) =
-                application.about.as_ref().and_then(|about| Some((about, about.security_counter()?)))
-            else {
+            let about = application.about.as_ref();
+            let Some((about, counter)) = about.and_then(|about| Some((about, about.security_counter()?))) else {
                 continue;
             };
             if let Err(what) = storage.would_take(counter) {
-                let what = format!("would not boot with `{}`: {what}", image.file);
+                let what = format!("would not boot with `{}`: {what}", given.image.file);
                 self.note(application.map.problem_at(about.at, what));
             }
         }
     }
 
-    fn started(&mut self, given: Given<'r>, storage: &Storage, started: &Image) {
-        let Some(info) = firmware_info(&started.map) else {
+    fn started(&mut self, given: Given<'_>, storage: &Storage, started: &Image) {
+        let Some(info) = nsib::firmware_at(&started.map, started.map.first()) else {
             let what =
                 format!("has no firmware info, and the bootloader of `{}` starts nothing without", given.image.file);
             self.note(started.map.problem_at(started.map.first(), what));
@@ -251,13 +399,17 @@ impl<'r> Chain<'r> {
             return;
         };
         let Some(key) = self.keys.get(name) else { return };
-        if let Some(what) = unsigned(&started.map, &info, key) {
+        if let Some(what) = nsib::unsigned(&started.map, &info, key) {
             let what = format!("would not boot: {what}; `signed` names key {}", self.keys.called(name));
             self.note(started.map.problem_at(info.address, what));
         }
-        let Some(hash) = given.generation.hash(key) else { return };
+        let signed = match (self.kmu, given.generation.hash(key)) {
+            (true, _) => SignedBy::Kmu,
+            (false, Some(hash)) => SignedBy::Provisioned(hash),
+            (false, None) => return,
+        };
         let counts_versions = given.provision.content.counters.iter().any(|counter| counter.of == CounterOf::Nsib);
-        let firmware = Firmware { at: info.address, version: info.version, signed: SignedBy::Provisioned(hash) };
+        let firmware = Firmware { at: info.address, version: info.version, signed };
         let answer = storage.would_boot(&firmware, Rules { counts_versions, heeds_life_cycle: false });
         for what in answer.no {
             let what = format!("would not boot with `{}`: {what}", given.image.file);
@@ -274,31 +426,10 @@ impl<'r> Chain<'r> {
 fn at_key(image: &Image, provision: &Provision, index: usize, what: &str) -> Problem {
     let offset = u32::try_from(12 + 20 * index).unwrap_or_default();
     let at = provision.at.saturating_add(offset);
-    image.map.problem_at(at, format!("{what} (0x{at:08X})"))
+    let what = format!("{what} (0x{at:08X})");
+    if image.made.is_some() { image.place.problem(what) } else { image.map.problem_at(at, what) }
 }
 
-fn firmware_info(map: &Map) -> Option<FirmwareInfo> {
-    bootloader::firmware(map).into_iter().find(|info| info.address == map.first() && info.valid)
-}
-
-/// Why the signature behind the program is not this key's.
-fn unsigned(map: &Map, info: &FirmwareInfo, key: &AnyKey) -> Option<String> {
-    let end = info.address.checked_add(info.size)?;
-    let Some(program) = map.bytes(info.address..end) else {
-        return Some(format!("the file has not all of the {} bytes that its firmware info claims", info.size));
-    };
-    let behind = map.segments().iter().find(|segment| segment.at <= end && u64::from(end) < segment.end());
-    let behind = behind.and_then(|segment| segment.bytes.get((end - segment.at) as usize..)).unwrap_or_default();
-    let limit = behind.len().min(SIGNATURE_AT);
-    let found = behind.get(..limit).unwrap_or_default().windows(8).position(|window| window == VALIDATION_INFO);
-    let Some(signature) = found.and_then(|from| behind.get(from + SIGNATURE_AT..from + SIGNATURE_AT + 64)) else {
-        return Some("no signature stands behind the program".to_owned());
-    };
-    match key.algorithm() {
-        Algorithm::P256 | Algorithm::Ed25519 => (!nsib::signed_by(key, program, signature))
-            .then(|| "the signature behind the program was not made by that key".to_owned()),
-        other @ (Algorithm::P384 | Algorithm::X25519 | Algorithm::Rsa2048 | Algorithm::Rsa3072) => {
-            Some(format!("the immutable bootloader knows no {other} keys"))
-        }
-    }
+fn generation(stamp: &WrittenNsib) -> Option<Generation> {
+    stamp.format.as_ref()?.value.parse().ok()
 }

@@ -1,5 +1,5 @@
-//! Whether a key file for the key management unit holds the recipe's keys, where the verifier of its boot chain looks,
-//! and those that signed what it verifies.
+//! Key slots of a recipe: made from its keys, or read from a key file; and whether they hold the recipe's keys, where the
+//! verifier of its boot chain looks, and those that signed what it verifies.
 
 use super::{
     Image, Is,
@@ -10,10 +10,101 @@ use super::{
 };
 use crate::{
     fault::{Exit, Problem},
-    image::kmu::{BootChain, KeyFile, KeySlot, Persistence, Value},
+    image::kmu::{self, BootChain, KeyFile, KeySlot, Metadata, Persistence, Source, Standing, Value},
     keys::{Algorithm, AnyKey, refuse::RefuseList},
     page::choice,
 };
+
+/// What slots without a key file are called in messages.
+pub(super) const NAME: &str = "[[stamp.kmu]]";
+
+/// The key file that says what the recipe's keys say; `None` if what is wrong was told already.
+///
+/// # Errors
+/// Every key that fills no slot, where the recipe names it.
+pub(super) fn make(stamp: &WrittenKmu, keys: &Keyring) -> Result<Option<KeyFile>, Vec<Problem>> {
+    let Some(chain) = chain(stamp) else { return Ok(None) };
+    let (mut slots, mut wrong, mut whole) = (Vec::new(), unknown(stamp, keys), true);
+    for (number, written) in chain.role().slots().into_iter().zip(&stamp.keys) {
+        let named = written.key.as_ref().and_then(|name| Some((name, keys.get(&name.value)?)));
+        let (Some((name, key)), Some(policy)) = (named, &written.policy) else {
+            whole = false;
+            continue;
+        };
+        match slot(number, key, kept(policy.value)) {
+            Ok(slot) => slots.push(slot),
+            Err(what) => wrong.push(name.problem(format!("key {} {what}", keys.called(&name.value)))),
+        }
+    }
+    let made = KeyFile { slots };
+    if let Some(twice) = made.taken_twice() {
+        let what = format!(
+            "slot {twice} would be taken by two keys: a P-256 key takes four slots, and the next begins two on"
+        );
+        wrong.push(stamp.place.problem(what));
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    if made.slots.is_empty() && whole {
+        return Err(vec![stamp.place.problem("`keys` names no key: nothing would be in the slots")]);
+    }
+    Ok(whole.then_some(made))
+}
+
+/// Every name of no key.
+fn unknown(stamp: &WrittenKmu, keys: &Keyring) -> Vec<Problem> {
+    let names = keys.names();
+    let written = stamp.keys.iter().filter_map(|key| key.key.as_ref()).filter(|name| !keys.knows(&name.value));
+    written
+        .map(|name| name.problem(format!("no key is called `{}`{}", name.value, choice(&name.value, &names))))
+        .collect()
+}
+
+fn slot(number: u8, key: &AnyKey, persistence: Persistence) -> Result<KeySlot, String> {
+    let unfit = || format!("is {}, which no slot holds", key.algorithm());
+    let slot = match key.algorithm() {
+        Algorithm::Ed25519 => KeySlot::ed25519(number, key.raw().try_into().map_err(|_| unfit())?, persistence),
+        Algorithm::P256 => KeySlot::p256(number, key.raw().try_into().map_err(|_| unfit())?, persistence),
+        Algorithm::P384 | Algorithm::X25519 | Algorithm::Rsa2048 | Algorithm::Rsa3072 => return Err(unfit()),
+    };
+    let kept = |slot: u16| Some((slot, kmu::reserved(u8::try_from(slot).ok()?)?));
+    match slot.attributes.taken().find_map(kept) {
+        Some((slot, what)) => Err(format!("would take slot {slot}, which holds {what}")),
+        None => Ok(slot),
+    }
+}
+
+/// What the key management unit takes for each slot.
+///
+/// # Errors
+/// What it cannot take.
+pub(super) fn sources(stamp: &WrittenKmu, made: &KeyFile) -> Result<Vec<(u8, Source)>, Vec<Problem>> {
+    let all: Result<Vec<_>, String> = made.slots.iter().map(KeySlot::sources).collect();
+    all.map(|all| all.into_iter().flatten().collect())
+        .map_err(|what| vec![stamp.place.problem(format!("{NAME}: {what}"))])
+}
+
+/// For people: which slots would be filled, and with what.
+pub(super) fn filled(stamp: &WrittenKmu, made: &KeyFile, keys: &Keyring) -> String {
+    let names = stamp.keys.iter().filter_map(|key| key.key.as_ref());
+    let each = made.slots.iter().zip(names).map(|(slot, name)| {
+        let taken = slot.attributes.taken();
+        let called = keys.called(&name.value);
+        let kind = slot.attributes.kind.name();
+        let stays = slot.attributes.persistence.name().split(':').next().unwrap_or_default();
+        format!("{} to {}: {called}, {kind}, {stays}", taken.start, taken.end.saturating_sub(1))
+    });
+    let derived = made.slots.iter().any(|slot| match slot.sources() {
+        Ok(sources) => sources
+            .first()
+            .and_then(|(_, source)| Metadata::decode(source.metadata))
+            .is_none_or(|metadata| metadata.standing() == Standing::Derived),
+        Err(_) => true,
+    });
+    let confirmed = if derived { "; a METADATA word among them is derived, not published" } else { "" };
+    format!("key slots that would be filled: {}{confirmed}", each.collect::<Vec<_>>().join("; "))
+}
 
 pub(super) fn check(
     stamp: &WrittenKmu,
@@ -27,10 +118,15 @@ pub(super) fn check(
     let mut told: Vec<Told> = checked.wrong().into_iter().map(|problem| Told { problem, refused: false }).collect();
     let refused = list.map(|list| read.refused(list)).unwrap_or_default();
     told.extend(refused.into_iter().map(|(slot, hit)| Told {
-        problem: Problem::new(file, format!("the key for slot {slot} is a {hit}")).exit(Exit::KeyRefused),
+        problem: in_file(stamp, file, format!("the key for slot {slot} is a {hit}")).exit(Exit::KeyRefused),
         refused: true,
     }));
     told
+}
+
+/// A problem of the key file, or, where there is none, of the words.
+fn in_file(stamp: &WrittenKmu, file: &str, what: String) -> Problem {
+    if stamp.file.is_some() { Problem::new(file, what) } else { stamp.place.problem(format!("{NAME}: {what}")) }
 }
 
 struct Checked<'r> {
@@ -44,35 +140,22 @@ struct Checked<'r> {
 impl Checked<'_> {
     fn wrong(&self) -> Vec<Problem> {
         let mut wrong: Vec<Problem> = self.read.wrong().into_iter().map(|what| Problem::new(self.file, what)).collect();
-        let names = self.keys.names();
-        let written = self.stamp.keys.iter().filter_map(|key| key.key.as_ref());
-        for name in written.filter(|name| !self.keys.knows(&name.value)) {
-            wrong.push(name.problem(format!("no key is called `{}`{}", name.value, choice(&name.value, &names))));
-        }
-        if let Some(chain) = self.chain() {
+        wrong.extend(unknown(self.stamp, self.keys));
+        if let Some(chain) = chain(self.stamp) {
             wrong.extend(self.slots(chain));
         }
         wrong.extend(self.signatures());
         wrong
     }
 
-    /// Which slots are read.
-    fn chain(&self) -> Option<BootChain> {
-        let mapped = self.stamp.urot_mapping.as_ref().is_some_and(|mapped| mapped.value);
-        Some(match (self.stamp.boot.as_ref()?.value, self.stamp.sdk.as_ref().map(|sdk| sdk.value)) {
-            (Verifier::Nsib, _) => BootChain::Nsib,
-            (Verifier::McubootUnderNsib, _) => BootChain::McubootUnderNsib,
-            (Verifier::Mcuboot, Some(Sdk::Before3_2)) => BootChain::McubootAloneBefore3_2,
-            (Verifier::Mcuboot, Some(Sdk::From3_2)) if mapped => BootChain::McubootAloneFrom3_2UrotMapping,
-            (Verifier::Mcuboot, Some(Sdk::From3_2)) => BootChain::McubootAloneFrom3_2,
-            (Verifier::Mcuboot, None) => return None,
-        })
-    }
-
     /// Slot by slot: the recipe's first key is in the first slot.
     fn slots(&self, chain: BootChain) -> Vec<Problem> {
         let found = self.read.read_by(chain);
         let numbers = chain.role().slots();
+        if let Some(surplus) = self.stamp.keys.get(numbers.len()) {
+            let what = format!("no slot is left for it: this verifier reads {} keys", numbers.len());
+            return vec![surplus.place.problem(what)];
+        }
         if found.is_empty() {
             let what = format!(
                 "`{}` holds no key where this verifier looks, in slots {}",
@@ -145,6 +228,19 @@ impl Checked<'_> {
             })
             .collect()
     }
+}
+
+/// Which slots are read.
+fn chain(stamp: &WrittenKmu) -> Option<BootChain> {
+    let mapped = stamp.urot_mapping.as_ref().is_some_and(|mapped| mapped.value);
+    Some(match (stamp.boot.as_ref()?.value, stamp.sdk.as_ref().map(|sdk| sdk.value)) {
+        (Verifier::Nsib, _) => BootChain::Nsib,
+        (Verifier::McubootUnderNsib, _) => BootChain::McubootUnderNsib,
+        (Verifier::Mcuboot, Some(Sdk::Before3_2)) => BootChain::McubootAloneBefore3_2,
+        (Verifier::Mcuboot, Some(Sdk::From3_2)) if mapped => BootChain::McubootAloneFrom3_2UrotMapping,
+        (Verifier::Mcuboot, Some(Sdk::From3_2)) => BootChain::McubootAloneFrom3_2,
+        (Verifier::Mcuboot, None) => return None,
+    })
 }
 
 fn holds(value: &Value, key: &[u8]) -> bool {

@@ -201,8 +201,8 @@ fn example(lot: &Lot) -> String {
 fn judge(lot: &Arc<Lot>) -> Judge {
     let lot = Arc::clone(lot);
     Box::new(move |label| {
-        let expected = format!("a label like {}", example(&lot));
-        let serial = label.parse().map_err(|error: crate::ident::BadSerial| format!("{error}; expected {expected}"))?;
+        let like = || format!("expected one like {}", example(&lot));
+        let serial = label.parse().map_err(|error: crate::ident::BadSerial| format!("{}: {error}", like()))?;
         lot.product.serial.check(&serial).map_err(|error| error.to_string())?;
         lot.product.key_for(&serial)?;
         Ok(serial)

@@ -89,6 +89,8 @@ pub(super) struct Step {
 /// One line under the scan field.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Notice {
+    /// What was read, if it was a scan that was refused.
+    pub(super) read: String,
     pub(super) text: String,
     pub(super) since: Millis,
 }

@@ -255,7 +255,7 @@ fn refuse(model: &mut Model, why: &str) -> Option<Command> {
 }
 
 fn say(model: &mut Model, text: impl Into<String>) {
-    model.notice = Some(Notice { text: text.into(), since: model.now });
+    model.notice = Some(Notice { read: String::new(), text: text.into(), since: model.now });
 }
 
 fn hear(model: &mut Model, event: Event) {
@@ -272,7 +272,7 @@ fn hear(model: &mut Model, event: Event) {
         }
         Event::ScanRefused { read, why } => {
             model.question = None;
-            say(model, if read.is_empty() { why } else { format!("“{read}” – {why}") });
+            model.notice = Some(Notice { read, text: why, since: model.now });
         }
         Event::WhichSite { serial, sites } => ask_which(model, Question { serial, sites }),
         Event::Started { site, serial, at: _ } => start(model, site, serial),

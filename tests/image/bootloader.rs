@@ -36,16 +36,74 @@ const KEY_TOKEN: [u8; 4] = 0x50FA_FFFFu32.to_le_bytes();
 
 #[test]
 fn mcuboot_takes_more_than_one_sign() {
-    let found = survey(0, &program(&[&IMAGE_MAGIC, &mcuboot::TRAILER_MAGIC, &TLV_MAGIC]));
+    let text: &[u8] = b"Jumping to the first image slot";
+    let found = survey(0, &program(&[&IMAGE_MAGIC, &mcuboot::TRAILER_MAGIC, &TLV_MAGIC, text]));
     assert_eq!(found.family(), Some(Family::Mcuboot));
-    assert_eq!(found.families[0].signs.len(), 3, "{found:?}");
+    assert_eq!(found.families[0].signs.len(), 4, "{found:?}");
     let one = survey(0, &program(&[&IMAGE_MAGIC]));
     assert_eq!(one.family(), None);
     assert!(one.explain().to_string().contains("perhaps MCUboot, by one sign alone"));
     let none = survey(0, &program(&[]));
     assert!(none.families.is_empty() && none.explain().to_string().contains("no sign of a bootloader"));
-    let texts = survey(0, &program(&[b"Jumping to the first image slot", b"Unable to find bootable image"]));
+    let texts = survey(0, &program(&[text, b"Unable to find bootable image"]));
     assert_eq!(texts.family(), None, "two texts of one log are one sign");
+    assert!(texts.explain().to_string().contains("by one sign alone"), "{texts:?}");
+}
+
+/// Zephyr's MCUmgr server holds all of these, as the firmware in the Python package smpclient shows.
+const CONSTANTS: [&[u8]; 3] = [&IMAGE_MAGIC, &mcuboot::TRAILER_MAGIC, &TLV_MAGIC];
+
+#[test]
+fn firmware_that_handles_updates_is_not_called_mcuboot_and_a_key_or_a_text_beside_the_constants_is() {
+    let plain = survey(0, &program(&CONSTANTS));
+    assert_eq!((plain.family(), plain.families[0].family), (None, Family::Mcuboot));
+    assert!(plain.explain().to_string().contains("perhaps MCUboot, or firmware that handles its updates"), "{plain:?}");
+    let key = vector("keys/p256-a.spki.der").bytes;
+    for more in [&key[..], b"Bootloader chainload address offset"] {
+        let found = survey(0, &program(&[&CONSTANTS[..], &[more]].concat()));
+        assert_eq!(found.family(), Some(Family::Mcuboot), "{found:?}");
+    }
+}
+
+/// An image for a bootloader with a key hash on the chip: it carries the whole key.
+fn carrying_a_key(body: &[u8]) -> Vec<u8> {
+    let key = vector("keys/p256-a.spki.der").bytes;
+    let mut image = vec![0; 0x200];
+    let (header, length) = (0x200u16.to_le_bytes(), u32::try_from(body.len()).unwrap().to_le_bytes());
+    for (at, field) in [(0, &IMAGE_MAGIC[..]), (8, &header), (12, &length)] {
+        image[at..at + field.len()].copy_from_slice(field);
+    }
+    image.extend_from_slice(body);
+    let hash = rootstamp::ident::Digest::of(&image);
+    let entry = |kind: u16, value: &[u8]| {
+        let length = u16::try_from(value.len()).unwrap();
+        [&kind.to_le_bytes()[..], &length.to_le_bytes(), value].concat()
+    };
+    let entries = [entry(0x10, &hash.0), entry(0x02, &key)].concat();
+    let total = u16::try_from(entries.len() + 4).unwrap();
+    image.extend([&0x6907u16.to_le_bytes()[..], &total.to_le_bytes(), &entries].concat());
+    image
+}
+
+#[test]
+fn an_image_that_knows_the_formats_of_mcuboot_is_an_image_and_what_names_its_signer_is_no_key_of_a_bootloader() {
+    let body = program(&CONSTANTS);
+    let application = carrying_a_key(&body);
+    let alone = survey(0xC000, &application);
+    assert_eq!((alone.family(), alone.families[0].in_image), (None, true), "{alone:?}");
+    assert!(alone.explain().to_string().contains("the image in this file knows the formats of MCUboot"), "{alone:?}");
+    assert!(alone.keys.iter().all(|key| key.in_tlvs) && !alone.keys.is_empty(), "{alone:?}");
+    assert!(!alone.trust.embedded, "{alone:?}");
+    assert!(alone.trust.rests_on.contains("but those by which images name their signer"), "{alone:?}");
+
+    let text: &[u8] = b"Unable to find bootable image";
+    let mut merged = program(&[&CONSTANTS[..], &[text]].concat());
+    merged.resize(0xC000, 0xFF);
+    merged.extend(&application);
+    let found = survey(0, &merged);
+    assert_eq!((found.family(), found.families[0].in_image), (Some(Family::Mcuboot), false));
+    assert!(found.families[0].signs.iter().all(|sign| sign.at < 0xC000), "{found:?}");
+    assert!(!found.trust.embedded, "the only key is the one that the image carries: {found:?}");
 }
 
 #[test]
@@ -86,10 +144,45 @@ fn the_nrf5_sdk_bootloader_is_told_by_uicr_and_settings_page() {
     let code = record(4, 0, &[0x00, 0x0F]) + &code;
     let found = hex(&(code.clone() + &settings + &uicr));
     assert_eq!(found.family(), Some(Family::Nrf5Sdk), "{found:?}");
-    assert!(found.trust.rests_on.contains("64 raw bytes"));
+    assert!(found.trust.rests_on.contains("64 raw bytes"), "{found:?}");
     assert_eq!(hex(&(code.clone() + &settings)).family(), None);
     let other = record(0, 0x8104, &0x0007_F000u32.to_le_bytes());
     assert!(hex(&(code + &settings + &other)).families.is_empty(), "round numbers stand in every soft device");
+}
+
+#[test]
+fn an_nrf5_sdk_bootloader_without_its_usual_signs_is_told_by_its_key_beside_curve_and_settings_page() {
+    let page = 0x000F_F000_u32.to_le_bytes();
+    let mut curve = rootstamp::ident::bytes_from_hex(crate::dfu::GENERATOR).unwrap();
+    let xy = vector("keys/p256-a.spki.der").bytes.split_off(27);
+    let turned = |point: &mut [u8]| point.chunks_mut(32).for_each(<[u8]>::reverse);
+    let mut own = xy.clone();
+    turned(&mut own);
+    turned(&mut curve);
+
+    let found = survey(0x000E_0000, &program(&[&page, &curve, &own]));
+    assert_eq!(found.family(), Some(Family::Nrf5Sdk), "{found:?}");
+    let [bare] = &found.bare[..] else { panic!("{found:?}") };
+    assert_eq!(bare.key.xy(), xy);
+    assert!(found.trust.embedded && found.trust.rests_on.starts_with("1 public key stands inside"), "{found:?}");
+    for pieces in [&[&page[..], &curve][..], &[&page, &own], &[&curve, &own], &[&page, &curve, &xy]] {
+        let found = survey(0x000E_0000, &program(pieces));
+        assert!(found.family().is_none() && found.bare.is_empty(), "{found:?}");
+    }
+}
+
+#[test]
+fn memory_that_begins_like_a_program_for_another_place_is_told_where_that_may_be() {
+    let mut bytes = [0x2000_5918u32, 0x000E_03C9, 0x000E_03D1, 0x000E_03D3].map(u32::to_le_bytes).concat();
+    bytes.resize(0x1000, 0);
+    let elsewhere = |at, bytes: &[u8]| rootstamp::image::vectors::elsewhere(&raw(at, bytes));
+    assert_eq!(elsewhere(0, &bytes), Some(0x000E_0000));
+    assert_eq!(elsewhere(0x000E_0000, &bytes), None, "there it starts");
+    for (at, byte) in [(3, 0x10), (4, 0xC8), (10, 0x1E)] {
+        let mut other = bytes.clone();
+        other[at] = byte;
+        assert_eq!(elsewhere(0, &other), None, "byte {at}");
+    }
 }
 
 #[test]

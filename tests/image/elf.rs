@@ -12,12 +12,12 @@ fn read(bytes: &[u8]) -> Result<Map, Vec<Problem>> {
 }
 
 /// One program header: kind, file offset, physical address, length in the file and in memory.
-type Header = (u32, u32, u32, u32, u32);
+pub(crate) type Header = (u32, u32, u32, u32, u32);
 
-const LOAD: u32 = 1;
+pub(crate) const LOAD: u32 = 1;
 
 /// A linked Arm program with these program headers; its contents begin at 0x100.
-fn elf(headers: &[Header], contents: &[u8]) -> Vec<u8> {
+pub(crate) fn elf(headers: &[Header], contents: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x7F, b'E', b'L', b'F', 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     bytes.extend([2, 0, 40, 0]);
     bytes.extend([1u32, 0x0101, 52, 0, 0x0500_0200].iter().flat_map(|word| word.to_le_bytes()));

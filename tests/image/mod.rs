@@ -1,7 +1,7 @@
 //! Image files, good and bad: Intel HEX, vector tables, keys inside, MCUboot's format.
 
 mod bootloader;
-mod elf;
+pub(crate) mod elf;
 mod mcuboot_images;
 
 use std::path::Path;

@@ -128,6 +128,16 @@ fn a_refused_scan_is_one_line_that_goes_away_by_itself_or_at_the_next_key() {
     assert_eq!(screen.notice(), "");
 }
 
+#[test]
+fn a_refused_scan_that_is_too_long_loses_of_itself_and_never_of_what_was_expected() {
+    let why = "expected one like GW3-0000001R: only A-Z, 0-9 and - are allowed";
+    for (read, shown) in [("garbage!!", "garbage!!"), ("a very long text of some other label", "a very l…")] {
+        let mut screen = Screen::one();
+        screen.hear(Event::ScanRefused { read: read.into(), why: why.into() });
+        assert_eq!(screen.notice(), format!("✖ “{shown}” – {why}"));
+    }
+}
+
 fn which() -> Screen {
     let mut screen = Screen::two();
     screen.hear(Event::WhichSite { serial: serial(LABEL), sites: vec![Site(0), Site(1)] });

@@ -14,7 +14,7 @@ use crate::{
         Map, dfu, elf,
         kmu::{self, Metadata, Source},
         mcuboot,
-        nsib::{self, Provision},
+        nsib::{self, Dump, Provision},
         vectors,
     },
     keys::{self, Algorithm, AnyKey, Given, private, refuse::RefuseList},
@@ -165,7 +165,8 @@ fn small(file: &Read, asked: &Asked) -> Option<Content> {
         return None;
     }
     let map = raw(file, asked).ok()?;
-    Provision::read(&map).is_ok().then(|| image(Ok(map), Container::Raw, asked))
+    let provisioned = || Provision::read(&map).is_ok() || !Dump::find(&map, asked.at.is_some()).is_empty();
+    provisioned().then(|| image(Ok(map), Container::Raw, asked))
 }
 
 /// The YAML that a tool of Nordic's should take and does not: its own reader says what to do instead.
@@ -311,6 +312,7 @@ mod tests {
         include_bytes!("../../../tests/vectors/mcuboot/ed25519-enc-x25519.bin"),
         include_bytes!("../../../tests/vectors/nsib/nrf54l15-1ed25519-ver20-w4.hex"),
         include_bytes!("../../../tests/vectors/nsib/nrf52840-3keys.bin"),
+        include_bytes!("../../../tests/vectors/nsib-state/5340app-counters.after.bin"),
         include_bytes!("../../../tests/vectors/bootconf/nrf54l15-0x7800.hex"),
         include_bytes!("../../../tests/vectors/kmu/west-bl-3-revokable/keyfile.json"),
         include_bytes!("../../../tests/vectors/kmu/src-ed25519-a-revokable-slot242.bin"),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     look::Asked,
     report::{RefusedReport, limbs, row},
+    storage::{self, DumpReport},
 };
 use crate::{
     fault::Problem,
@@ -14,13 +15,14 @@ use crate::{
     image::{
         Map,
         bootconf::{self, BootConf, Chip},
-        bootloader::{self, Family, Survey},
+        bootloader::{self, Survey},
         dfu::{
             Validation, patch,
             settings::{self, Backup, Settings},
         },
+        flash_map::{self, FlashMap},
         mcuboot::{self, Carrier, Dependency, Signs, Tlv, Trailer, Verdict, encryption::Encryption},
-        nsib::{self, Counter, Generation, Head, LifeCycle, Provision, Storage},
+        nsib::{self, Counter, Dump, Generation, Head, LifeCycle, Provision, Storage},
         scan::{self, Kind},
         tree::Branch,
         vectors,
@@ -35,9 +37,13 @@ pub(super) struct ImageReport {
     entry: Option<String>,
     segments: Vec<SegmentReport>,
     vector_tables: Vec<VectorReport>,
+    /// Of raw memory that begins like a program for another address: which one that may be.
+    perhaps_at: Option<String>,
     mcuboot_images: Vec<McubootReport>,
     /// What begins like an image for MCUboot and is none, and why.
     broken_images: Vec<Problem>,
+    /// What the programs take for the layout of flash.
+    flash_maps: Vec<FlashMap>,
     mcuboot: SignsReport,
     bootloader: Survey,
     keys: Vec<FoundReport>,
@@ -45,6 +51,8 @@ pub(super) struct ImageReport {
     container: Container,
     /// Provision data for NSIB or for MCUboot's counters.
     provision: Vec<ProvisionReport>,
+    /// NSIB's storage as it was read from a board: that data, and what has become of it.
+    nsib_storage: Vec<DumpReport>,
     /// What stands where provision data must, and is none; a settings page that cannot be; a word that protects nothing.
     broken: Vec<Problem>,
     boot_conf: Option<BootConfReport>,
@@ -65,6 +73,8 @@ pub(super) enum Container {
 #[derive(Serialize)]
 struct ProvisionReport {
     at: String,
+    #[serde(skip)]
+    place: u32,
     /// Where the bootloader's storage begins, if the address of the data tells.
     base: Option<String>,
     counter_slot_bytes: u32,
@@ -174,7 +184,7 @@ struct McubootReport {
     #[serde(skip)]
     counter_problem: Option<Problem>,
     hash_fits: bool,
-    signature: &'static str,
+    signature: String,
     signed_with: Option<Digest>,
     key_hash: Option<String>,
     refused: Option<RefusedReport>,
@@ -211,9 +221,11 @@ impl ImageReport {
         let (images, broken_images) = images(map);
         let starts = map.segments().iter().map(|segment| segment.at).chain(images.iter().map(mcuboot::Image::program));
         let tables = starts.filter_map(|at| vectors::read(map, at, &vectors::SRAM).ok());
-        let keys = scan::keys(map, &asked.list);
-        let bootloader = bootloader::survey_with(map, &keys, &asked.list);
-        let (provision, mut broken) = provision(map, &asked.list);
+        let found = scan::keys(map, &asked.list);
+        let bootloader = bootloader::survey_with(map, &found, &asked.list);
+        let dumps = Dump::find(map, container != Container::Raw || asked.at.is_some());
+        let (provision, mut broken) = provision(map, &dumps, &asked.list);
+        broken.extend(dumps.iter().flat_map(|dump| storage::problems(map, dump)));
         let boot_conf = BootConf::read(map).map(BootConfReport::new);
         broken.extend(boot_conf_problem(map, boot_conf.as_ref()));
         Self {
@@ -222,15 +234,18 @@ impl ImageReport {
             entry: map.entry().map(address),
             segments: map.segments().iter().map(SegmentReport::new).collect(),
             vector_tables: tables.map(VectorReport::new).collect(),
-            mcuboot_images: images.iter().map(|image| McubootReport::new(image, map, asked)).collect(),
+            mcuboot_images: images.iter().map(|image| McubootReport::new(image, map, &found, asked)).collect(),
+            perhaps_at: vectors::elsewhere(map).filter(|_| container == Container::Raw).map(address),
             broken_images,
+            flash_maps: flash_map::all(map, &images.iter().map(|image| image.at..image.end).collect::<Vec<_>>()),
             mcuboot: SignsReport::new(map),
-            bare_keys: bare_keys(map, &bootloader, &asked.list),
+            bare_keys: bare_keys(&bootloader, &asked.list),
             bootloader,
-            keys: keys.iter().map(FoundReport::new).collect(),
+            keys: found.iter().map(FoundReport::new).collect(),
             looked_for: scan::FORMS,
             container,
             provision,
+            nsib_storage: dumps.iter().map(|dump| DumpReport::new(dump, &asked.list)).collect(),
             broken,
             boot_conf: boot_conf.ok(),
             dfu_settings: settings::find(map).as_ref().map(DfuSettingsReport::new),
@@ -245,10 +260,16 @@ impl ImageReport {
         }
         parts
             .extend(self.mcuboot_images.iter().map(|image| format!("an image for MCUboot, version {}", image.version)));
-        parts.extend(self.provision.iter().map(|_| "provision data".to_owned()));
+        parts.extend(self.provision_alone().map(|_| "provision data".to_owned()));
+        parts
+            .extend(self.nsib_storage.iter().map(|_| "provision data as read from a board, NSIB's storage".to_owned()));
         parts.extend(self.boot_conf.iter().map(|_| "the word BOOTCONF of an nRF54L".to_owned()));
         parts.extend(self.dfu_settings.iter().map(|_| "a settings page of the nRF5 SDK's bootloader".to_owned()));
         parts.extend(self.bootloader.firmware.iter().map(|_| "firmware for NSIB".to_owned()));
+        let perhaps = self.bootloader.families.iter().find(|found| !found.certain && !found.in_image);
+        if let Some(found) = perhaps.filter(|_| parts.is_empty() && !self.vector_tables.is_empty()) {
+            parts.push(format!("a program, perhaps {}", found.family));
+        }
         if parts.is_empty() {
             let broken = self.broken_images.len() + self.broken.len() > 0;
             let plain =
@@ -260,9 +281,17 @@ impl ImageReport {
 
     /// Whether what was recognised is no program, so that signs and keys of one need no line.
     fn is_data_alone(&self) -> bool {
-        let data = !self.provision.is_empty() || self.boot_conf.is_some() || self.dfu_settings.is_some();
+        let provisioned = !self.provision.is_empty() || !self.nsib_storage.is_empty();
+        let data = provisioned || self.boot_conf.is_some() || self.dfu_settings.is_some();
         let program = !self.mcuboot_images.is_empty() || !self.vector_tables.is_empty();
         data && !program && self.keys.is_empty() && self.bootloader.families.iter().all(|found| !found.certain)
+    }
+
+    /// Provision data that is not told as part of a storage.
+    fn provision_alone(&self) -> impl Iterator<Item = &ProvisionReport> {
+        self.provision
+            .iter()
+            .filter(|provision| !self.nsib_storage.iter().any(|storage| storage.holds(provision.place)))
     }
 
     /// What could not be understood, or would not do what it is for.
@@ -297,7 +326,8 @@ impl ImageReport {
         for image in &self.mcuboot_images {
             all.extend(image.refused.iter().map(|refused| format!("{} at {}", refused.why, image.at)));
         }
-        all.extend(self.provision.iter().flat_map(ProvisionReport::refused));
+        all.extend(self.provision_alone().flat_map(ProvisionReport::refused));
+        all.extend(self.nsib_storage.iter().flat_map(DumpReport::refused));
         for key in &self.bare_keys {
             all.extend(key.refused.iter().map(|refused| format!("{} at {}", refused.why, key.at)));
         }
@@ -320,8 +350,8 @@ fn images(map: &Map) -> (Vec<mcuboot::Image>, Vec<Problem>) {
 }
 
 /// Provision data at its fixed places, or if the file holds nothing else.
-fn provision(map: &Map, list: &RefuseList) -> (Vec<ProvisionReport>, Vec<Problem>) {
-    let mut found = Provision::find(map);
+fn provision(map: &Map, dumps: &[Dump], list: &RefuseList) -> (Vec<ProvisionReport>, Vec<Problem>) {
+    let mut found = Provision::find_beside(map, dumps);
     let alone = map.segments().len() == 1 && map.len() <= nsib::MAX_AREA as usize;
     if found.is_empty() && alone {
         found.extend(Provision::read(map).ok().map(Ok));
@@ -330,7 +360,9 @@ fn provision(map: &Map, list: &RefuseList) -> (Vec<ProvisionReport>, Vec<Problem
     for found in found {
         match found {
             Ok(provision) => {
-                broken.extend(unusable_keys(map, &provision));
+                if !dumps.iter().any(|dump| dump.holds(provision.at)) {
+                    broken.extend(unusable_keys(map, &provision));
+                }
                 reports.push(ProvisionReport::new(&provision, list));
             }
             Err(problem) => broken.push(problem),
@@ -351,19 +383,14 @@ fn boot_conf_problem(map: &Map, found: Result<&BootConfReport, &Problem>) -> Opt
     }
 }
 
-/// As costly as it is sure, so only where there is a sign that such a key is in the file.
-fn bare_keys(map: &Map, survey: &Survey, list: &RefuseList) -> Vec<BareReport> {
-    let sdk = survey.families.iter().any(|found| found.family == Family::Nrf5Sdk && found.certain);
-    if !sdk {
-        return Vec::new();
-    }
-    let report = |bare: patch::Bare| BareReport {
+fn bare_keys(survey: &Survey, list: &RefuseList) -> Vec<BareReport> {
+    let report = |bare: &patch::Bare| BareReport {
         at: address(bare.at),
         form: patch::Form::WORDS.iter().find(|(_, form)| *form == bare.form).map_or("raw", |(word, _)| word),
         spki_sha256: bare.key.spki_sha256(),
         refused: list.refuses(&bare.key).map(RefusedReport::new),
     };
-    patch::bare_keys(map).into_iter().map(report).collect()
+    survey.bare.iter().map(report).collect()
 }
 
 impl ProvisionReport {
@@ -381,6 +408,7 @@ impl ProvisionReport {
         let generations = provision.told.may_be.iter();
         Self {
             at: address(provision.at),
+            place: provision.at,
             base: provision.base.map(address),
             counter_slot_bytes: provision.width.bytes(),
             mcuboot_only,
@@ -492,7 +520,7 @@ impl VectorReport {
 }
 
 impl McubootReport {
-    fn new(image: &mcuboot::Image, map: &Map, asked: &Asked) -> Self {
+    fn new(image: &mcuboot::Image, map: &Map, found: &[scan::Found], asked: &Asked) -> Self {
         let signed_with = image.signer();
         let refused = image.refused_by(&asked.list);
         let key = judge_of(image, &asked.keys);
@@ -511,7 +539,11 @@ impl McubootReport {
                 .counter_too_large()
                 .map(|why| map.problem_at(image.at, format!("{why} (image at {})", address(image.at)))),
             hash_fits: image.is_intact(),
-            signature: signature(image, key.is_some(), &verdict),
+            signature: match key {
+                Some(_) if verdict.authentic => "fits the key that was given".to_owned(),
+                Some(_) => "is not shown to be of the key that was given".to_owned(),
+                None => signature(image, found),
+            },
             signed_with,
             key_hash: image.key_hash_bytes().map(hex),
             refused: refused.map(RefusedReport::new),
@@ -530,22 +562,29 @@ fn judge_of<'k>(image: &mcuboot::Image, keys: &'k [(String, AnyKey)]) -> Option<
     keys.iter().find(|(_, key)| image.judge(Some(key)).authentic).or_else(|| keys.first())
 }
 
-/// A file that carries its own key proves that it is whole, not whom it is from.
-fn signature(image: &mcuboot::Image, given: bool, verdict: &Verdict) -> &'static str {
-    if given {
-        return if verdict.authentic {
-            "fits the key that was given"
-        } else {
-            "is not shown to be of the key that was given"
-        };
+/// Without a key from outside, the keys at hand are tried; none of them proves whom the image is from.
+fn signature(image: &mcuboot::Image, found: &[scan::Found]) -> String {
+    if !image.is_signed() {
+        return "none: it has a hash, and nobody signed it".to_owned();
     }
-    let Some(carried) = image.public_key() else { return "not verified: no key given, and none is in the file" };
-    match AnyKey::from_der(carried).map(|(key, _)| image.judge(Some(&key)).authentic) {
-        Ok(true) => "fits the key that the file carries; whose that is, a recipe says",
-        Ok(false) => "does not fit the key that the file carries",
-        Err(_) => "not verified: the key in the file is of no kind known here",
+    let fits = |key: &AnyKey| image.judge(Some(key)).authentic;
+    if let Some(carried) = image.public_key() {
+        return match AnyKey::from_der(carried).map(|(key, _)| fits(&key)) {
+            Ok(true) => "fits the key that the file carries; whose that is, a recipe says",
+            Ok(false) => "does not fit the key that the file carries",
+            Err(_) => "not verified: the key in the file is of no kind known here",
+        }
+        .to_owned();
     }
+    let mut beside = found.iter().filter_map(|found| Some((found.at, found.key.as_ref()?))).take(TRIES);
+    if let Some((at, _)) = beside.find(|(_, key)| fits(key)) {
+        return format!("fits the key at {} of the same file; whose that is, a recipe says", address(at));
+    }
+    "not verified: no key given, and none that fits is in the file".to_owned()
 }
+
+/// How many keys of the same file are tried: each costs arithmetic.
+const TRIES: usize = 16;
 
 impl SignsReport {
     fn new(map: &Map) -> Self {
@@ -577,7 +616,7 @@ impl FoundReport {
     }
 }
 
-fn address(at: u32) -> String {
+pub(super) fn address(at: u32) -> String {
     format!("0x{at:08X}")
 }
 
@@ -590,20 +629,29 @@ impl Display for ImageReport {
         for table in &self.vector_tables {
             row(f, "vector table", format!("{}: stack {}, reset {}", table.at, table.stack, table.reset))?;
         }
+        if let Some(at) = &self.perhaps_at {
+            row(f, "vector table", format!("of a program for another place, perhaps {at}: say --at {at}"))?;
+        }
         self.mcuboot_images.iter().try_for_each(|image| image.fmt(f))?;
-        self.provision.iter().try_for_each(|provision| provision.fmt(f))?;
+        for layout in &self.flash_maps {
+            row(f, "flash map", format!("at {}, as a program here takes it", address(layout.at)))?;
+            layout.areas.iter().try_for_each(|area| row(f, "", format!("{area} {} bytes", area.size)))?;
+        }
+        self.provision_alone().try_for_each(|provision| provision.fmt(f))?;
+        self.nsib_storage.iter().try_for_each(|storage| limbs(f, storage.tree()))?;
         self.boot_conf.iter().try_for_each(|conf| conf.fmt(f))?;
         self.dfu_settings.iter().try_for_each(|settings| limbs(f, &settings.tree))?;
         if self.is_data_alone() {
             return Ok(());
         }
-        let likely = if self.mcuboot.likely { "likely a bootloader or an updater" } else { "no sign of it" };
-        row(f, "MCUboot", format!("{likely}: {}", self.mcuboot.rests_on))?;
         for found in &self.bootloader.families {
-            let signs: Vec<String> =
-                found.signs.iter().map(|sign| format!("{} at {}", sign.name, address(sign.at))).collect();
-            let certain = if found.certain { "it is" } else { "perhaps, by one sign alone," };
-            row(f, "bootloader", format!("{certain} {}: {}", found.family, signs.join(", ")))?;
+            row(f, "bootloader", found.doubt())?;
+            for sign in &found.signs {
+                row(f, "", format!("{}: {}", address(sign.at), sign.name))?;
+            }
+        }
+        if self.bootloader.families.is_empty() {
+            row(f, "bootloader", "no sign of one")?;
         }
         for info in &self.bootloader.firmware {
             let state = if info.valid { "valid" } else { "given up" };

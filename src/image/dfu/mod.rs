@@ -46,6 +46,17 @@ pub struct Firmware {
     pub contents: Vec<u8>,
     /// What the bootloader is told about it.
     pub init: Init,
+    /// P-256 keys in it as the SDK's bootloaders hold theirs; only a bootloader is searched.
+    pub keys: Vec<OwnKey>,
+}
+
+/// A key that the bootloader in a package holds: later updates are checked with it.
+#[derive(Clone, Debug, Serialize)]
+pub struct OwnKey {
+    /// Offset of its first byte in the firmware.
+    pub at: u32,
+    /// Its fingerprint.
+    pub spki_sha256: Digest,
 }
 
 /// A package, unpacked and taken apart. Taken apart is not yet believed: [`Package::verify`].
@@ -83,10 +94,21 @@ pub fn read(file: &Read) -> Result<Package, Problem> {
         let init = Init::read(&dat).map_err(|what| stop(format!("`{}` in it {what}", parts.dat_file)))?;
         let (size, sha256) = (bin.len() as u64, Digest::of(&bin));
         let (dat, contents) = (parts.dat_file, bin);
-        firmwares.push(Firmware { listed_as, bin: parts.bin_file, dat, size, sha256, contents, init });
+        let keys = own_keys(&init, &contents);
+        firmwares.push(Firmware { listed_as, bin: parts.bin_file, dat, size, sha256, contents, init, keys });
     }
     let unlisted = entries.into_iter().map(|entry| entry.name).collect();
     Ok(Package { name: file.name(), digest: file.digest, firmwares, unlisted })
+}
+
+fn own_keys(init: &Init, contents: &[u8]) -> Vec<OwnKey> {
+    let bootloader = matches!(init.kind, Kind::Bootloader | Kind::SoftdeviceBootloader);
+    if !bootloader || contents.len() > patch::SEARCHED_MAX {
+        return Vec::new();
+    }
+    let Ok(map) = Map::from_raw(&Read::from_memory("", contents.to_vec()), 0) else { return Vec::new() };
+    let own = patch::bare_keys(&map).into_iter().filter(|bare| bare.form == patch::Form::Nrf5SdkLe);
+    own.map(|bare| OwnKey { at: bare.at, spki_sha256: bare.key.spki_sha256() }).collect()
 }
 
 fn take(entries: &mut Vec<zip::Entry>, name: &str) -> Option<Vec<u8>> {
@@ -193,8 +215,14 @@ impl Firmware {
             .with(version(init))
             .with(Branch::new("hardware", number(init.hw_version)))
             .with(Branch::new("needs", needs.join(", ")))
-            .with(Branch::new("sha256", self.sha256.to_string()))
-            .with(Branch::new("checked", boots.join(", ")));
+            .with(Branch::new("sha256", self.sha256.to_string()));
+        if !boots.is_empty() {
+            branch = branch.with(Branch::new("checked", boots.join(", ")));
+        }
+        for key in &self.keys {
+            let what = format!("0x{:X}: P-256 key {}, which checks later updates", key.at, key.spki_sha256);
+            branch = branch.with(Branch::new("key", what));
+        }
         if init.is_debug {
             let why = "is_debug: a bootloader built for debugging takes it whatever its version";
             branch = branch.with(Branch::new("debug", "yes").warn(why));
@@ -224,7 +252,12 @@ impl Firmware {
                 if shorts.is_empty() {
                     return branch("ECDSA P-256").warn("no key makes this signature: it is damaged");
                 }
-                branch(&format!("ECDSA P-256, by one of the keys {} (none pinned)", shorts.join(" or ")))
+                let own =
+                    makers.iter().find(|maker| self.keys.iter().any(|own| own.spki_sha256 == maker.spki_sha256()));
+                branch(&match own {
+                    Some(own) => format!("ECDSA P-256, by key {}, which this bootloader holds itself", own.short()),
+                    None => format!("ECDSA P-256, by one of the keys {} (none pinned)", shorts.join(" or ")),
+                })
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The 28 bytes that a key file calls metadata: `psa_key_attributes_t`. [sdk-nrf scripts/generate_psa_key_attributes.py]
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use super::{SLOT_BYTES, SLOTS};
@@ -369,6 +371,13 @@ impl Attributes {
         // The 0x04 is not kept.
         let kept = self.value_length() & !1;
         kept.div_ceil(SLOT_BYTES)
+    }
+
+    /// Their numbers.
+    #[must_use]
+    pub fn taken(&self) -> Range<u16> {
+        let first = u16::from(self.slot);
+        first..first + u16::try_from(self.slots()).unwrap_or(u16::MAX - first)
     }
 
     /// Everything that Nordic's script refuses, and what a KMU cannot hold; empty if nothing.

@@ -1,6 +1,6 @@
 //! Key files as `west ncs-provision` and `generate_psa_key_attributes.py` write them and `nrfutil` takes them.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -123,8 +123,11 @@ impl KeyFile {
             slots.push(KeySlot::read(written).map_err(|bad| no(format!("key {index}: {}", bad.what)).exit(bad.exit))?);
         }
         let read = Self { slots };
-        match read.overlap() {
-            Some(what) => Err(no(what)),
+        match read.taken_twice() {
+            Some(slot) => Err(no(format!(
+                "slot {slot} is taken by two keys; Nordic's scripts add to a file that exists, so one may be left from an \
+                 earlier run"
+            ))),
             None if read.slots.is_empty() => Err(no("is a key file without a key".to_owned())),
             None => Ok(read),
         }
@@ -185,21 +188,17 @@ impl KeyFile {
         self.slots.iter().map(|slot| slot.explain(list)).fold(tree, Branch::with)
     }
 
+    /// Every slot that a key takes, in the order of the file.
+    #[must_use]
+    pub fn taken(&self) -> Vec<u16> {
+        self.slots.iter().flat_map(|slot| slot.attributes.taken()).collect()
+    }
+
     /// The first slot that two keys would take.
-    fn overlap(&self) -> Option<String> {
-        let mut taken: Vec<u16> = Vec::new();
-        for slot in &self.slots {
-            let first = u16::from(slot.attributes.slot);
-            let last = first + u16::try_from(slot.attributes.slots()).unwrap_or(u16::MAX - first);
-            if let Some(twice) = (first..last).find(|slot| taken.contains(slot)) {
-                return Some(format!(
-                    "slot {twice} is taken by two keys; Nordic's scripts add to a file that exists, so one may be left \
-                     from an earlier run"
-                ));
-            }
-            taken.extend(first..last);
-        }
-        None
+    #[must_use]
+    pub fn taken_twice(&self) -> Option<u16> {
+        let mut seen = BTreeSet::new();
+        self.taken().into_iter().find(|slot| !seen.insert(*slot))
     }
 }
 
@@ -251,6 +250,21 @@ impl KeySlot {
             slot,
         };
         Self { attributes, value: Value::Public(key.to_vec()) }
+    }
+
+    /// A P-256 public key that firmware is verified with: X and Y, big-endian.
+    #[must_use]
+    pub fn p256(slot: u8, point: &[u8; 64], persistence: Persistence) -> Self {
+        let attributes = Attributes {
+            kind: Kind::P256Public,
+            bits: 256,
+            persistence,
+            usage: usage::VERIFY,
+            algorithm: Algorithm::EcdsaSha256,
+            scheme: Scheme::Raw,
+            slot,
+        };
+        Self { attributes, value: Value::Public([&[4], &point[..]].concat()) }
     }
 
     /// The bytes that the device makes up to overwrite protected RAM with. [west ncs-provision, PROT_RAM_INV_SLOTS]

@@ -45,6 +45,18 @@ impl Scheme {
         }
     }
 
+    /// For people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rsa2048 => "RSA-2048",
+            Self::AesKeyWrap => "AES key wrap",
+            Self::EciesP256 => "ECIES-P256",
+            Self::EciesX25519 => "ECIES-X25519",
+            Self::EciesX25519Sha512 => "ECIES-X25519-SHA512",
+        }
+    }
+
     /// The key that the device must hold.
     #[must_use]
     pub const fn device_key(self) -> &'static str {

@@ -377,6 +377,13 @@ fn read_range(map: &Map, range: Range<u32>) -> Option<&[u8]> {
 }
 
 impl Image {
+    /// One past the last byte of the program: where the TLVs begin.
+    #[must_use]
+    pub fn program_end(&self) -> u32 {
+        let length = u32::from(self.header.header_size).saturating_add(self.header.image_size);
+        self.at.saturating_add(length).min(self.end)
+    }
+
     /// The value of the protected SEC_CNT, if there is exactly one: MCUboot reads no other.
     #[must_use]
     pub fn security_counter(&self) -> Option<u32> {

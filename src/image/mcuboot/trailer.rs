@@ -34,6 +34,13 @@ pub struct Trailer {
 }
 
 impl Trailer {
+    /// Address of image_ok: an image that reaches behind it is overwritten when it is confirmed.
+    #[must_use]
+    pub fn notes_begin(&self) -> u64 {
+        let unit = u64::from(self.alignment.max(8));
+        self.slot_end.saturating_sub(16u64.next_multiple_of(unit) + unit)
+    }
+
     /// What speaks against programming it in a factory, in one sentence.
     #[must_use]
     pub fn warning(&self) -> Option<&'static str> {

@@ -107,6 +107,12 @@ fn signs_into(key: &AnyKey) -> Option<(u16, &'static [u16])> {
 }
 
 impl Image {
+    /// Whether anybody signed it, with a key of any kind.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        self.tlvs.iter().any(|tlv| SIGNATURES.contains(&tlv.kind))
+    }
+
     /// Everything that keeps a bootloader with this key from starting this image where it stands.
     ///
     /// # Errors

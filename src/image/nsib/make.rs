@@ -6,7 +6,10 @@
 use std::collections::HashMap;
 
 use super::{Content, Counter, CounterOf, Head, Key, Layout, MAX_KEYS, MAX_REFERENCE, OTP_NRF54L, Width, text};
-use crate::keys::NsibHash;
+use crate::{
+    image::{Map, Segment},
+    keys::NsibHash,
+};
 
 /// A key by its file, so that a refusal can name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -64,6 +67,12 @@ pub struct Made {
 }
 
 impl Made {
+    /// As an image under this name.
+    #[must_use]
+    pub fn image(&self, name: &str) -> Option<Map> {
+        Map::of_segments(name, vec![Segment { at: self.at, bytes: self.bytes.clone() }])
+    }
+
     /// The file as the script writes it.
     #[must_use]
     pub fn intel_hex(&self) -> String {

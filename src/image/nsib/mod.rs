@@ -2,7 +2,7 @@
 //! it makes of that. [nordic-facts B, corrected by 0]
 //!
 //! [`Provision`] reads a file, [`Wish`] makes one as Nordic's script of a generation does, [`Storage`] is the
-//! bootloader's own reading and writing of the memory afterwards.
+//! bootloader's own reading and writing of the memory afterwards, and [`Dump`] is that memory as it was read from a board.
 
 use std::{fmt, str::FromStr};
 
@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 
 mod boot;
 mod content;
+mod dump;
 mod explain;
+mod firmware;
 mod hash;
+mod home;
 mod make;
 mod provision;
 mod signature;
@@ -20,6 +23,9 @@ pub mod text;
 
 pub use boot::{Bootloader, Firmware, Rules, SignedBy, WouldBoot};
 pub use content::{Content, Counter, CounterOf, Head, Key};
+pub use dump::{Dump, KeyState, Reading, Used};
+pub use firmware::{firmware_at, unsigned};
+pub use home::{Area, area};
 pub use make::{Made, NamedKey, Wish, WishedHead};
 pub use provision::{Provision, Told, fits, generation_of};
 pub use signature::{signed_by, signed_bytes};
@@ -244,32 +250,6 @@ const NCS_2_9_ON_RRAM: &str = "NCS 2.9 writes 2-byte counter slots for an nRF54L
 
 const NO_RRAM: &str = "this generation knows no memory that is written a word at a time (nRF54L); NCS 3.0 is the \
                        first that does";
-
-/// Where the bootloader's storage begins on a chip with a fixed place for it, how long it is by default, and its width.
-/// [nordic-facts B1]
-const HOMES: [(u32, u32, Width, &str); 4] = [
-    (0x00FF_8100, 0x280, Width::Two, "the OTP of an nRF5340's application core"),
-    (0x00FF_8108, 0x280, Width::Two, "the OTP of an nRF91"),
-    (0x0100_8580, 0x280, Width::Two, "the flash of an nRF5340's network core"),
-    (OTP_NRF54L, 0x460, Width::Four, "the OTP of an nRF54L"),
-];
-
-/// A place where the storage may begin.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Home {
-    base: u32,
-    size: u32,
-    width: Width,
-    what: &'static str,
-}
-
-/// The home at this address, if storage can begin there. Flash pages are build dependent: any page below 2 MiB.
-fn home(base: u32) -> Option<Home> {
-    let fixed = HOMES.iter().find(|home| home.0 == base);
-    let fixed = fixed.map(|&(base, size, width, what)| Home { base, size, width, what });
-    let page = Home { base, size: MAX_AREA, width: Width::Two, what: "a page of flash" };
-    fixed.or((base > 0 && base < 0x20_0000 && base.is_multiple_of(0x1000)).then_some(page))
-}
 
 #[cfg(test)]
 mod tests {

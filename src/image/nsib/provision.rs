@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::{
-    Content, Counter, CounterOf, Generation, Head, Home, KEY_COUNT_OFFSET, Key, Layout, MAX_AREA, MAX_KEYS,
+    Content, Counter, CounterOf, Dump, Generation, Head, KEY_COUNT_OFFSET, Key, Layout, MAX_AREA, MAX_KEYS,
     MAX_REFERENCE, NCS_2_9_ON_RRAM, OTP_NRF54L, Width,
     content::{COUNTERS, KEY_LEN, REFERENCE, VARIABLE, mcuboot_only},
-    home,
+    home::{Home, home},
 };
 use crate::{
     fault::Problem,
@@ -91,9 +91,16 @@ impl Provision {
     /// place looks for it, read or refused, and every one behind the begin of a flash page that reads as such.
     #[must_use]
     pub fn find(map: &Map) -> Vec<Result<Self, Problem>> {
+        Self::find_beside(map, &[])
+    }
+
+    /// The same, where these storages were read from a board: what is no provision data in the place of one is no fault.
+    #[must_use]
+    pub fn find_beside(map: &Map, dumps: &[Dump]) -> Vec<Result<Self, Problem>> {
         let read = |segment: &Segment| {
             let read = Self::of_segment(map, segment);
-            (read.is_ok() || fixed_place(segment.at)).then_some(read)
+            let expected = fixed_place(segment.at) && !dumps.iter().any(|dump| dump.holds(segment.at));
+            (read.is_ok() || expected).then_some(read)
         };
         let segments =
             map.segments().iter().filter(|segment| fixed_place(segment.at) || Start::place(segment.at).is_some());
@@ -176,7 +183,7 @@ impl Provision {
 
 /// Why the bytes are no provision data.
 #[derive(Debug)]
-struct Bad {
+pub(super) struct Bad {
     offset: usize,
     what: String,
 }
@@ -343,7 +350,7 @@ impl Token {
         }
     }
 
-    fn indexed(self) -> bool {
+    pub(super) fn indexed(self) -> bool {
         match self {
             Self::PlainValid | Self::PlainRevoked => false,
             Self::IndexedValid | Self::IndexedRevoked => true,
@@ -375,7 +382,7 @@ impl Tail {
     }
 }
 
-fn counters(cursor: &mut Cursor<'_>, width: Width) -> Result<Vec<Counter>, Bad> {
+pub(super) fn counters(cursor: &mut Cursor<'_>, width: Width) -> Result<Vec<Counter>, Bad> {
     let from = cursor.at;
     cursor.half("the type of a collection")?;
     let count = cursor.half("the number of counters")?;
@@ -411,7 +418,7 @@ fn counter(cursor: &mut Cursor<'_>, width: Width) -> Result<Counter, Bad> {
     Ok(Counter { of, slots, written: Some(raw.chunks_exact(width.bytes() as usize).map(value).collect()) })
 }
 
-fn reference(cursor: &mut Cursor<'_>) -> Result<Option<String>, Bad> {
+pub(super) fn reference(cursor: &mut Cursor<'_>) -> Result<Option<String>, Bad> {
     let from = cursor.at;
     cursor.half("the type of a collection")?;
     let count = cursor.half("the number of variable data")?;
@@ -445,32 +452,8 @@ fn reference(cursor: &mut Cursor<'_>) -> Result<Option<String>, Bad> {
 fn tell(start: &Start, width: Width, content: &Content) -> Result<Told, Bad> {
     let mut told = Told { may_be: Generation::ALL.to_vec(), rests_on: Vec::new() };
     told.by_place(start);
-    if width == Width::Four {
-        told.keep(Generation::has_width_and_reference, "its counter slots are 4 bytes long, as from ncs-3.0 on");
-    }
-    if start.mcuboot_only {
-        told.keep(Generation::has_mcuboot_counter, "it is made for MCUboot alone, as from ncs-2.4 on");
-    }
-    let indexed: Vec<bool> = content
-        .keys()
-        .iter()
-        .enumerate()
-        .filter_map(|(index, key)| Token::of(key.token, index))
-        .map(Token::indexed)
-        .collect();
-    if indexed.contains(&true) {
-        told.keep(Generation::has_indexed_tokens, "its validity tokens carry the key's index, as from ncs-2.7 on");
-    }
-    if indexed.contains(&false) {
-        told.keep(
-            |generation| !generation.has_indexed_tokens(),
-            "its validity tokens carry no index, as before ncs-2.7",
-        );
-    }
-    told.by_counters(content);
-    if content.reference.is_some() {
-        told.keep(Generation::has_width_and_reference, "it has a PSA certification reference, as from ncs-3.0 on");
-    }
+    let tokens = content.keys().iter().enumerate().filter_map(|(index, key)| Token::of(key.token, index));
+    told.by_content(width, content, &tokens.collect::<Vec<_>>());
     if told.may_be.is_empty() {
         return bad(0, format!("no generation has all of this: {}", told.rests_on.join("; ")));
     }
@@ -478,7 +461,30 @@ fn tell(start: &Start, width: Width, content: &Content) -> Result<Told, Bad> {
 }
 
 impl Told {
-    fn keep(&mut self, may_be: impl Fn(Generation) -> bool, because: impl Into<String>) {
+    /// What everything but the place tells.
+    pub(super) fn by_content(&mut self, width: Width, content: &Content, tokens: &[Token]) {
+        if width == Width::Four {
+            self.keep(Generation::has_width_and_reference, "its counter slots are 4 bytes long, as from ncs-3.0 on");
+        }
+        if content.head == Head::McubootOnly {
+            self.keep(Generation::has_mcuboot_counter, "it is made for MCUboot alone, as from ncs-2.4 on");
+        }
+        if tokens.iter().any(|token| token.indexed()) {
+            self.keep(Generation::has_indexed_tokens, "its validity tokens carry the key's index, as from ncs-2.7 on");
+        }
+        if tokens.iter().any(|token| !token.indexed()) {
+            self.keep(
+                |generation| !generation.has_indexed_tokens(),
+                "its validity tokens carry no index, as before ncs-2.7",
+            );
+        }
+        self.by_counters(content);
+        if content.reference.is_some() {
+            self.keep(Generation::has_width_and_reference, "it has a PSA certification reference, as from ncs-3.0 on");
+        }
+    }
+
+    pub(super) fn keep(&mut self, may_be: impl Fn(Generation) -> bool, because: impl Into<String>) {
         self.may_be.retain(|generation| may_be(*generation));
         self.rests_on.push(because.into());
     }
@@ -521,17 +527,17 @@ impl Told {
 
 /// Reads on, never past the end.
 #[derive(Clone)]
-struct Cursor<'b> {
-    bytes: &'b [u8],
-    at: usize,
+pub(super) struct Cursor<'b> {
+    pub(super) bytes: &'b [u8],
+    pub(super) at: usize,
 }
 
 impl<'b> Cursor<'b> {
-    fn rest(&self) -> &'b [u8] {
+    pub(super) fn rest(&self) -> &'b [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    fn take(&mut self, length: usize, what: &str) -> Result<&'b [u8], Bad> {
+    pub(super) fn take(&mut self, length: usize, what: &str) -> Result<&'b [u8], Bad> {
         match self.rest().get(..length) {
             Some(taken) => {
                 self.at += length;
@@ -544,17 +550,17 @@ impl<'b> Cursor<'b> {
         }
     }
 
-    fn half(&mut self, what: &str) -> Result<u16, Bad> {
+    pub(super) fn half(&mut self, what: &str) -> Result<u16, Bad> {
         let half = self.take(2, what)?;
         Ok(half.first_chunk().map(|half| u16::from_le_bytes(*half)).unwrap_or_default())
     }
 
-    fn word(&mut self, what: &str) -> Result<u32, Bad> {
+    pub(super) fn word(&mut self, what: &str) -> Result<u32, Bad> {
         let word = self.take(4, what)?;
         Ok(word.first_chunk().map(|word| u32::from_le_bytes(*word)).unwrap_or_default())
     }
 
-    fn peek_half(&self) -> Option<u16> {
+    pub(super) fn peek_half(&self) -> Option<u16> {
         self.rest().first_chunk().map(|half| u16::from_le_bytes(*half))
     }
 }

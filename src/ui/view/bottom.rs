@@ -6,7 +6,7 @@ use crate::{
     session::news::{Presence, Verdict},
     ui::{
         keys::KEYS,
-        model::{Leaving, Matter, Model, Over, Place, Question, State},
+        model::{Leaving, Matter, Model, Notice, Over, Place, Question, State},
         words,
     },
 };
@@ -36,10 +36,27 @@ pub(super) fn draw(model: &Model, pen: &mut Pen<'_>, area: Rect) -> Position {
     pen.fill(row(2), rule, Tone::Plain);
     let cursor = field(model, pen, row(3));
     if let Some(notice) = &model.notice {
-        pen.text(Rect { x: area.x + 1, ..row(4) }, &format!("✖ {}", notice.text), Tone::Odd);
+        told(notice, pen, Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..row(4) });
     }
     keys(model, pen, row(5));
     cursor
+}
+
+/// Fewest cells that are left of what was read.
+const READ_LEAST: u16 = 8;
+
+/// One line. Where it is too long, what was read is cut: the operator holds that in the hand, and why it was refused not.
+fn told(notice: &Notice, pen: &mut Pen<'_>, area: Rect) {
+    let mut at = area.x + pen.text(area, "✖ ", Tone::Odd);
+    let right = |at: u16| Rect { x: at, width: area.right().saturating_sub(at), ..area };
+    if !notice.read.is_empty() {
+        let rest = pen.width("“” – ") + pen.width(&notice.text);
+        let room = right(at).width.saturating_sub(rest).max(READ_LEAST);
+        at += pen.text(right(at), "“", Tone::Odd);
+        at += pen.text(Rect { width: room.min(right(at).width), ..right(at) }, &notice.read, Tone::Odd);
+        at += pen.text(right(at), "” – ", Tone::Odd);
+    }
+    pen.text(right(at), &notice.text, Tone::Odd);
 }
 
 fn next(model: &Model, pen: &mut Pen<'_>, area: Rect) {

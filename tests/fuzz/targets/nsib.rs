@@ -1,11 +1,15 @@
 //! Provision data of every generation, read back as each bootloader would.
 #![no_main]
 
-use rootstamp::image::nsib::{Generation, Provision, Storage};
+use rootstamp::image::nsib::{Dump, Generation, Provision, Storage};
 use rootstamp_fuzz::{list, map, show};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some(map) = map(data) else { return };
+    for dump in Dump::find(&map, true).into_iter().chain(Dump::find(&map, false)) {
+        show(&dump.explain(list()));
+        let _ = (dump.wrong(), dump.refused(list()), dump.counters(), dump.readings());
+    }
     for found in Provision::find(&map).into_iter().chain([Provision::read(&map)]) {
         let Ok(provision) = found else { continue };
         show(&provision.explain(list()));

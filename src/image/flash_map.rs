@@ -1,0 +1,108 @@
+//! The layout of flash that a program built with Zephyr takes for true: its table of flash areas.
+//! [Zephyr include/zephyr/storage/flash_map.h, struct flash_area; subsys/storage/flash_map/flash_map_default.c]
+//!
+//! MCUboot finds its slots in it, and what it starts finds the slot for its update. It is found by its shape, so that
+//! "none was found" says nothing; where two tables could be meant, none is taken.
+
+use std::{fmt, ops::Range};
+
+use serde::Serialize;
+
+use super::Map;
+
+/// One area of flash.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct Area {
+    /// Its number: they are counted from 0.
+    pub id: u32,
+    /// Address of its first byte.
+    #[serde(serialize_with = "super::as_address")]
+    pub at: u32,
+    /// How long it is, in bytes.
+    pub size: u32,
+}
+
+impl Area {
+    /// One past its last byte.
+    #[must_use]
+    pub const fn end(&self) -> u32 {
+        self.at.saturating_add(self.size)
+    }
+}
+
+impl fmt::Display for Area {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0x{:08X}..0x{:08X}", self.at, self.end())
+    }
+}
+
+/// A table of flash areas.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct FlashMap {
+    /// Where the table stands.
+    #[serde(serialize_with = "super::as_address")]
+    pub at: u32,
+    /// In the order of the table. They may lie inside each other: a slot, and what it holds behind its header.
+    pub areas: Vec<Area>,
+}
+
+/// `fa_id` (a byte, padded), `fa_off`, `fa_size` and the pointer `fa_dev`.
+const ENTRY: u32 = 16;
+
+/// A table of fewer areas has no two slots, and its shape is not rare enough.
+const FEWEST: usize = 3;
+
+/// Flash of a chip begins at 0; what lies higher is another core's or another chip's, and counts from there.
+const FLASH_END: u32 = 0x0100_0000;
+
+impl FlashMap {
+    /// The one table in these bytes of a program that begins with them.
+    #[must_use]
+    pub fn of(map: &Map, program: Range<u32>) -> Option<Self> {
+        let mut found: Option<Self> = None;
+        let mut at = program.start.checked_next_multiple_of(4)?;
+        while at < program.end {
+            let Some(table) = table(map, at, &program) else {
+                at = at.checked_add(4)?;
+                continue;
+            };
+            at = at.checked_add(ENTRY * u32::try_from(table.areas.len()).ok()?)?;
+            match &found {
+                Some(first) if first.areas != table.areas => return None,
+                _ => found = Some(found.unwrap_or(table)),
+            }
+        }
+        found
+    }
+
+    /// The longest area that begins at this address.
+    #[must_use]
+    pub fn slot(&self, at: u32) -> Option<&Area> {
+        self.areas.iter().filter(|area| area.at == at).max_by_key(|area| area.size)
+    }
+}
+
+/// Every table of the file: of what stands outside of images for MCUboot, and of the program of each.
+#[must_use]
+pub fn all(map: &Map, images: &[Range<u32>]) -> Vec<FlashMap> {
+    let outside = map.without(images);
+    let programs = outside.segments().iter().filter_map(|segment| Some(segment.at..u32::try_from(segment.end()).ok()?));
+    programs.chain(images.iter().cloned()).filter_map(|program| FlashMap::of(map, program)).collect()
+}
+
+fn table(map: &Map, at: u32, program: &Range<u32>) -> Option<FlashMap> {
+    let entry = |number: u32| area(map, at.checked_add(number.checked_mul(ENTRY)?)?, number, program);
+    // Hardly anything is shaped like two entries; what is not is left at once.
+    entry(0).zip(entry(1))?;
+    let areas: Vec<Area> = (0..=u32::from(u8::MAX)).map_while(entry).collect();
+    let own = areas.iter().any(|area| (area.at..area.end()).contains(&program.start));
+    (areas.len() >= FEWEST && own).then_some(FlashMap { at, areas })
+}
+
+fn area(map: &Map, at: u32, number: u32, program: &Range<u32>) -> Option<Area> {
+    let word = |index: u32| map.word(at.checked_add(4 * index)?);
+    let [id, from, size, device] = [word(0)?, word(1)?, word(2)?, word(3)?];
+    let sane = id == number && size > 0 && size % 4 == 0 && from % 4 == 0 && device % 4 == 0;
+    let inside = from.checked_add(size).is_some_and(|end| end <= FLASH_END) && program.contains(&device);
+    (sane && inside).then_some(Area { id, at: from, size })
+}

@@ -1,0 +1,64 @@
+//! Firmware as NSIB looks at it: what describes it, and what stands behind it. [sdk-nrf bl_validation.c, fw_info.h]
+
+use crate::{
+    image::{
+        Map,
+        bootloader::{self, FirmwareInfo},
+    },
+    keys::{Algorithm, AnyKey},
+};
+
+use super::signed_by;
+
+/// First two words of what stands behind a signed program. [B7; sdk-nrf bl_validation]
+const VALIDATION_INFO: [u8; 8] = [0xde, 0xe6, 0x1e, 0x28, 0x83, 0x84, 0x51, 0x86];
+
+/// How far behind the program it may stand, in bytes. [bl_validation.c, validation_info_find]
+const REACH: usize = 4;
+
+/// Behind its three words of magic: address and hash, then the public key. [bl_validation.c, fw_validation_info]
+const ADDRESS_AT: usize = 12;
+const KEY_AT: usize = ADDRESS_AT + 4 + 32;
+/// Behind a P-256 key. For an Ed25519 key the same place is looked at, which is not confirmed.
+const SIGNATURE_AT: usize = KEY_AT + 64;
+const SIGNATURE_LEN: usize = 64;
+
+/// The description of the firmware that begins here and was not given up.
+#[must_use]
+pub fn firmware_at(map: &Map, at: u32) -> Option<FirmwareInfo> {
+    bootloader::firmware(map).into_iter().find(|info| info.address == at && info.valid)
+}
+
+/// Why NSIB would not take this firmware for signed by that key; `None` if it would.
+#[must_use]
+pub fn unsigned(map: &Map, info: &FirmwareInfo, key: &AnyKey) -> Option<String> {
+    let end = info.address.checked_add(info.size)?;
+    let Some(program) = map.bytes(info.address..end) else {
+        return Some(format!("the file has not all of the {} bytes that its firmware info claims", info.size));
+    };
+    let Some(behind) = validation_info(map, end) else {
+        return Some("no signature stands behind the program".to_owned());
+    };
+    let part = |from: usize, length: usize| behind.get(from..from + length).unwrap_or_default();
+    if part(ADDRESS_AT, 4) != info.address.to_le_bytes() {
+        return Some("the signature behind the program is that of another program".to_owned());
+    }
+    match key.algorithm() {
+        // Its hash is compared with the provisioned ones, so that another key there is as good as none.
+        Algorithm::P256 if part(KEY_AT, 64) != key.raw() => {
+            Some("the key behind the program is another one: its signature was not made by that key".to_owned())
+        }
+        Algorithm::P256 | Algorithm::Ed25519 => (!signed_by(key, program, part(SIGNATURE_AT, SIGNATURE_LEN)))
+            .then(|| "the signature behind the program was not made by that key".to_owned()),
+        other @ (Algorithm::P384 | Algorithm::X25519 | Algorithm::Rsa2048 | Algorithm::Rsa3072) => {
+            Some(format!("the immutable bootloader knows no {other} keys"))
+        }
+    }
+}
+
+fn validation_info(map: &Map, end: u32) -> Option<&[u8]> {
+    let segment = map.segments().iter().find(|segment| segment.at <= end && u64::from(end) < segment.end())?;
+    let behind = segment.bytes.get((end - segment.at) as usize..)?;
+    let from = (0..=REACH).find(|from| behind.get(*from..).is_some_and(|bytes| bytes.starts_with(&VALIDATION_INFO)))?;
+    behind.get(from..from + SIGNATURE_AT + SIGNATURE_LEN)
+}

@@ -1,0 +1,280 @@
+//! Whether bootloader, application and what is stamped speak of the same keys.
+
+use std::collections::BTreeMap;
+
+use super::{Keys, Reading, at};
+use crate::{
+    ident::Digest,
+    image::{
+        flash_map::FlashMap,
+        kmu::{self, KeyFile},
+    },
+    keys::{Algorithm, refuse::RefuseList},
+    page::Placed,
+    recipe::{
+        Image, Inside, Is, ReadBy, Slots, nsib, slots,
+        written::{Verifier, Written, WrittenImage, WrittenKeyHash, WrittenKmu},
+    },
+};
+
+impl Reading<'_> {
+    /// Bootloader, key on the chip and signature must speak of one key, or the chain does not boot.
+    pub(super) fn roots(&mut self, written: &Written, images: &[Image], keys: &Keys) {
+        let stamp = written.stamp.as_ref().and_then(|stamp| stamp.key_hash.as_ref());
+        let needy = written.image.iter().find(|image| matches!(&image.keys, Some(keys) if keys.value == Inside::HwKey));
+        let read_by = stamp.and_then(|stamp| stamp.read_by.as_ref()).map(|read_by| read_by.value);
+        let serves = read_by == Some(ReadBy::McubootHwKey);
+        match (needy, stamp) {
+            (Some(image), None) => self.note(image.place.problem(
+                "this bootloader takes its key from the chip (`keys` = \"hw-key\"), but there is no [stamp.key_hash]",
+            )),
+            (Some(_), Some(stamp)) if !serves && read_by.is_some() => self.note(
+                stamp
+                    .place
+                    .problem("a bootloader with `keys` = \"hw-key\" reads it: `read_by` must be \"mcuboot-hw-key\""),
+            ),
+            (None, Some(stamp)) if serves && written.image.iter().all(understood) => self.note(
+                stamp
+                    .place
+                    .problem("`read_by` = \"mcuboot-hw-key\", but no image is a bootloader with `keys` = \"hw-key\""),
+            ),
+            (Some(_), Some(stamp)) => self.one_root(stamp, images, keys),
+            (None, Some(_) | None) => {}
+        }
+    }
+
+    /// A bootloader starts nothing that was signed by a key it does not trust.
+    pub(super) fn chain(&mut self, images: &[Image], keys: &Keys) {
+        let (signed, bootloaders) = (Is::McubootImage, Is::Mcuboot);
+        for bootloader in images.iter().filter(|image| image.is == bootloaders) {
+            for image in images.iter().filter(|image| image.is == signed) {
+                let Some(signed) = image.signed.as_ref().filter(|signed| keys.knows(signed)) else { continue };
+                if !trusts(bootloader, signed, keys) {
+                    self.note(image.place.problem(format!(
+                        "image `{}` is signed by `{signed}`, which image `{}` does not trust: it would not boot \
+                         ({} by {})",
+                        image.name, bootloader.name, image.file, bootloader.file
+                    )));
+                }
+            }
+        }
+    }
+
+    fn one_root(&mut self, stamp: &WrittenKeyHash, images: &[Image], keys: &Keys) {
+        let Some(key) = stamp.key.as_ref().filter(|key| keys.knows(&key.value)) else { return };
+        self.hashable(key, keys);
+        for image in images {
+            let signed = image.signed.as_ref().filter(|signed| **signed != key.value && keys.knows(signed));
+            if let Some(signed) = signed.filter(|_| image.is == Is::McubootImage) {
+                self.note(key.problem(format!(
+                    "the chip gets the hash of key {}, but image `{}` ({}) is signed by `{signed}`: it would not boot",
+                    keys.called(&key.value),
+                    image.name,
+                    image.file
+                )));
+            }
+            if image.about.as_ref().is_some_and(|about| about.public_key().is_none()) {
+                self.note(image.place.problem(format!(
+                    "image `{}` carries no whole public key, which a bootloader with a key hash on the chip needs; \
+                     sign it with `imgtool sign --public-key-format full`",
+                    image.name
+                )));
+            }
+            if image.inside == Some(Inside::HwKey) && !trusts(image, &key.value, keys) {
+                let what = format!("image `{}` ({}) does not trust key `{}`", image.name, image.file, key.value);
+                self.note(key.problem(what));
+            }
+        }
+    }
+
+    /// MCUboot hashes the key as its images carry it, with the hash it was built for. [bootutil_find_key]
+    fn hashable(&mut self, name: &Placed<String>, keys: &Keys) {
+        let Some(key) = keys.get(&name.value) else { return };
+        let why = match key.algorithm() {
+            Algorithm::P256 | Algorithm::Ed25519 | Algorithm::X25519 => return,
+            Algorithm::P384 => "hashes with SHA-384",
+            Algorithm::Rsa2048 | Algorithm::Rsa3072 => "hashes the PKCS#1 form of",
+        };
+        self.note(name.problem(format!(
+            "key {} is {}: a bootloader with such a key {why} what images carry, so that SHA-256 of the \
+             SubjectPublicKeyInfo never fits",
+            keys.called(&name.value),
+            key.algorithm()
+        )));
+    }
+
+    /// Bootloader and application were built for one layout of flash, as far as they show theirs, and stand in it.
+    pub(super) fn layouts(&mut self, images: &[Image]) {
+        for bootloader in images.iter().filter(|image| image.is == Is::Mcuboot) {
+            let Some(layout) = layout(bootloader) else { continue };
+            self.stands(bootloader, &layout);
+            for application in images.iter().filter(|image| image.is == Is::McubootImage) {
+                self.fits(bootloader, &layout, application);
+            }
+        }
+    }
+
+    /// Nothing is wrong with a bootloader alone, but somebody else has to bring what it starts.
+    pub(super) fn started(&mut self, images: &[Image]) {
+        let none = !images.iter().any(|image| image.is == Is::McubootImage);
+        for bootloader in images.iter().filter(|image| none && image.is == Is::Mcuboot) {
+            let what =
+                format!("the unit leaves the line with nothing for `{}` to start: no image for it", bootloader.file);
+            self.remarks.push(what);
+        }
+    }
+
+    /// The bootloader ends where its own table says that something else begins.
+    fn stands(&mut self, bootloader: &Image, layout: &FlashMap) {
+        let (first, end) = (bootloader.map.first(), bootloader.map.end());
+        let own = layout.areas.iter().filter(|area| (area.at..area.end()).contains(&first));
+        if let Some(own) = own.max_by_key(|area| area.size).filter(|own| u64::from(own.end()) < end) {
+            let what =
+                format!("reaches to 0x{end:08X}, past its own area {own} in the flash map at 0x{:08X}", layout.at);
+            self.note(bootloader.map.problem_at(own.end(), what));
+        }
+    }
+
+    fn fits(&mut self, bootloader: &Image, layout: &FlashMap, application: &Image) {
+        let Some(about) = &application.about else { return };
+        let (at, file) = (about.at, &bootloader.file);
+        let Some(slot) = layout.slot(at) else {
+            let longest = layout.areas.iter().filter(|area| layout.slot(area.at) == Some(area));
+            let areas: Vec<String> = longest.map(ToString::to_string).collect();
+            let what = format!(
+                "would not boot: it stands at 0x{at:08X}, where the flash map in `{file}` (at 0x{:08X}) has no slot; it \
+                 has {}",
+                layout.at,
+                areas.join(", ")
+            );
+            self.note(application.map.problem_at(at, what));
+            return;
+        };
+        if about.end > slot.end() {
+            let what = format!("ends at 0x{:08X}, past its slot {slot} in the flash map of `{file}`", about.end);
+            self.note(application.map.problem_at(at, what));
+        }
+        let Some(own) = FlashMap::of(&application.map, about.at..about.end) else { return };
+        if own.slot(at).is_none_or(|other| other.size != slot.size) {
+            let other = own.slot(at).map_or_else(|| "no slot there".to_owned(), ToString::to_string);
+            let what = format!(
+                "was built for another layout: its own flash map (at 0x{:08X}) has {other}, `{file}` has {slot}",
+                own.at
+            );
+            self.note(application.map.problem_at(own.at, what));
+        }
+    }
+
+    /// Provision data, its bootloader and what that starts.
+    pub(super) fn nsib(
+        &mut self,
+        written: &Written,
+        images: &[Image],
+        keys: &Keys,
+        list: Option<&RefuseList>,
+    ) -> nsib::Stored {
+        let stamp = written.stamp.as_ref();
+        let slots = stamp.map(|stamp| &stamp.kmu[..]).unwrap_or_default();
+        let by_nsib = |slots: &WrittenKmu| slots.boot.as_ref().is_some_and(|boot| boot.value == Verifier::Nsib);
+        let mut chain = nsib::Chain {
+            stamp: stamp.and_then(|stamp| stamp.nsib.as_ref()),
+            chip: written.chip.as_ref(),
+            images,
+            keys,
+            kmu: slots.iter().any(by_nsib),
+            told: Vec::new(),
+            remarks: Vec::new(),
+        };
+        let stored = chain.check(list);
+        self.told(chain.told);
+        self.remarks.extend(chain.remarks);
+        stored
+    }
+
+    /// Key files, each held against the recipe and the images that its keys verify.
+    pub(super) fn slots(
+        &mut self,
+        written: &Written,
+        images: &[Image],
+        keys: &Keys,
+        list: Option<&RefuseList>,
+    ) -> Vec<Slots> {
+        let stamps = written.stamp.as_ref().map(|stamp| &stamp.kmu[..]).unwrap_or_default();
+        let needy = written.image.iter().find(|image| matches!(&image.keys, Some(keys) if keys.value == Inside::Kmu));
+        if let Some(image) = needy.filter(|_| stamps.is_empty()) {
+            let what = "this bootloader takes its keys from the chip's key slots (`keys` = \"kmu\"), but there is no \
+                        [[stamp.kmu]]";
+            self.note(image.place.problem(what));
+        }
+        let mut taken: BTreeMap<u16, &WrittenKmu> = BTreeMap::new();
+        let mut all = Vec::new();
+        for stamp in stamps {
+            let Some((file, slots)) = self.key_slots(stamp, images, keys, list) else { continue };
+            let twice = file.taken().into_iter().find_map(|slot| Some((slot, taken.get(&slot)?)));
+            if let Some((slot, first)) = twice {
+                let what = format!("slot {slot} is filled by the [[stamp.kmu]] of {} already", at(&first.place));
+                self.note(stamp.place.problem(what));
+            }
+            taken.extend(file.taken().into_iter().map(|slot| (slot, stamp)));
+            all.push(slots);
+        }
+        all
+    }
+
+    /// From a key file, or else from the keys themselves.
+    fn key_slots(
+        &mut self,
+        stamp: &WrittenKmu,
+        images: &[Image],
+        keys: &Keys,
+        list: Option<&RefuseList>,
+    ) -> Option<(KeyFile, Slots)> {
+        let (name, digest, read) = match &stamp.file {
+            Some(name) => self.key_file(name)?,
+            None => {
+                let made = slots::make(stamp, keys).map_err(|wrong| self.problems.extend(wrong)).ok()??;
+                (slots::NAME.to_owned(), Digest::of(made.to_json().as_bytes()), made)
+            }
+        };
+        self.told(slots::check(stamp, &name, &read, images, keys, list));
+        let mut sources = Vec::new();
+        if stamp.file.is_none() {
+            sources = slots::sources(stamp, &read).map_err(|wrong| self.problems.extend(wrong)).ok()?;
+            self.remarks.push(slots::filled(stamp, &read, keys));
+        }
+        Some((read, Slots { file: name, digest, sources, place: stamp.place.clone() }))
+    }
+
+    fn key_file(&mut self, name: &Placed<String>) -> Option<(String, Digest, KeyFile)> {
+        let file = self.take(name, kmu::FILE_LIMIT as u64)?;
+        match KeyFile::read(&file) {
+            Ok(read) => Some((name.value.clone(), file.digest, read)),
+            Err(problem) => {
+                self.note(name.problem(format!("`{}` {}", name.value, problem.what)).exit(problem.exit));
+                None
+            }
+        }
+    }
+
+    /// The one private key that may be on a board.
+    pub(super) fn decryption(&mut self, written: &Written, images: &[Image], list: Option<&RefuseList>) {
+        let told = self.decryption.check(written, images, list);
+        self.told(told);
+    }
+}
+
+/// What a bootloader takes for the layout of flash, if it shows that.
+fn layout(bootloader: &Image) -> Option<FlashMap> {
+    let map = &bootloader.map;
+    FlashMap::of(map, map.first()..u32::try_from(map.end()).ok()?)
+}
+
+/// Whether this bootloader trusts this key, or might: a name that no key has is told by itself.
+fn trusts(bootloader: &Image, key: &str, keys: &Keys) -> bool {
+    bootloader.trusts.iter().any(|name| name == key || !keys.knows(name))
+}
+
+/// Whether it is known how this image knows its key.
+fn understood(image: &WrittenImage) -> bool {
+    image.is.as_ref().is_some_and(|is| is.value != Is::Mcuboot || image.keys.is_some())
+}

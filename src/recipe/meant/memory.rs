@@ -1,0 +1,101 @@
+//! What the file of an image says of memory: told by what it holds, and held against its name.
+
+use std::path::Path;
+
+use super::Reading;
+use crate::{
+    fault::Problem,
+    file::Read,
+    image::{Map, elf},
+    page::Placed,
+    recipe::{Is, written::WrittenImage},
+};
+
+/// A way in which memory travels.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Form {
+    IntelHex,
+    Elf,
+    /// Bytes alone, which do not say where they go.
+    Raw,
+}
+
+impl Form {
+    /// As the name has it, in letters of any case.
+    fn called(name: &str) -> Option<Self> {
+        let extension = Path::new(name).extension().and_then(|extension| extension.to_str())?.to_ascii_lowercase();
+        match extension.as_str() {
+            "hex" | "ihex" => Some(Self::IntelHex),
+            "elf" | "axf" | "out" => Some(Self::Elf),
+            "bin" => Some(Self::Raw),
+            _ => None,
+        }
+    }
+
+    /// As the contents have it; `None` if they do not say.
+    fn held(file: &Read, called: Option<Self>) -> Option<Self> {
+        if elf::begins(&file.bytes) {
+            return Some(Self::Elf);
+        }
+        let begins = file.bytes.trim_ascii_start().starts_with(b":");
+        // One byte is no proof; a file that is Intel HEX from end to end is nothing else.
+        let proven = || called == Some(Self::IntelHex) || Map::from_hex(file).is_ok();
+        (begins && proven()).then_some(Self::IntelHex)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::IntelHex => "Intel HEX",
+            Self::Elf => "ELF",
+            Self::Raw => "raw bytes",
+        }
+    }
+
+    const fn extension(self) -> &'static str {
+        match self {
+            Self::IntelHex => ".hex",
+            Self::Elf => ".elf",
+            Self::Raw => ".bin",
+        }
+    }
+}
+
+impl Reading<'_> {
+    pub(super) fn map(&mut self, written: &WrittenImage, name: &Placed<String>, file: &Read) -> Option<Map> {
+        let is = written.is.as_ref().map(|is| is.value);
+        let read = form(name, file, is).and_then(|form| match (form, &written.at) {
+            (Form::IntelHex, None) => Map::from_hex(file),
+            (Form::Elf, None) => Map::from_elf(file),
+            (Form::Raw, Some(at)) => Map::from_raw(file, at.value),
+            (Form::IntelHex | Form::Elf, Some(at)) => {
+                let kind = if form == Form::Elf { "an ELF" } else { "a hex" };
+                Err(vec![at.problem(format!("{kind} file says itself where its bytes go; `at` is for .bin files"))])
+            }
+            (Form::Raw, None) => Err(vec![name.problem("a .bin file needs `at`, the address of its first byte")]),
+        });
+        read.map_err(|problems| self.problems.extend(problems)).ok()
+    }
+}
+
+/// In which form to read the file, if name and contents agree.
+fn form(name: &Placed<String>, file: &Read, is: Option<Is>) -> Result<Form, Vec<Problem>> {
+    let refuse = |what: String| Err(vec![name.problem(what)]);
+    let called = Form::called(&name.value);
+    match (called, Form::held(file, called)) {
+        (_, Some(Form::Elf)) if is == Some(Is::McubootImage) => refuse(format!(
+            "`{}` is ELF, which is never signed for MCUboot: imgtool takes the program as .bin or .hex and writes header \
+             and signature around it; name the file that it wrote",
+            name.value
+        )),
+        (Some(called), Some(held)) if called != held => refuse(format!(
+            "`{}` is called {}, but holds {}: name it {}, or put the file there that was meant",
+            name.value,
+            called.extension(),
+            held.name(),
+            held.extension()
+        )),
+        (Some(called), _) => Ok(called),
+        (None, Some(held)) => Ok(held),
+        (None, None) => refuse("an image is a .hex (Intel HEX), an .elf or a .bin file".to_owned()),
+    }
+}

@@ -1,0 +1,118 @@
+//! The table of flash areas inside a program: found by its shape alone, and held against where the recipe puts things.
+
+use rootstamp::{
+    file::Read,
+    image::{
+        Map,
+        flash_map::{Area, FlashMap},
+    },
+};
+
+use crate::recipe::{APPLICATION, Application, BOOTLOADER, Lot, as_hex, bootloader_with, embedded, spki, vectors};
+
+/// Number, first address, size and device of each area, as Zephyr lays its table out.
+fn table(areas: &[(u32, u32)], device: u32) -> Vec<u8> {
+    let entry = |(id, (at, size)): (usize, &(u32, u32))| [u32::try_from(id).unwrap(), *at, *size, device];
+    areas.iter().enumerate().flat_map(entry).flat_map(u32::to_le_bytes).collect()
+}
+
+const AREAS: [(u32, u32); 3] = [(0, 0x1000), (0x1000, 0x4000), (0x5000, 0x4000)];
+
+fn map(at: u32, bytes: Vec<u8>) -> Map {
+    Map::from_raw(&Read::from_memory("program.bin", bytes), at).unwrap()
+}
+
+fn found(bytes: Vec<u8>) -> Option<FlashMap> {
+    let length = u32::try_from(bytes.len()).unwrap();
+    FlashMap::of(&map(0, bytes), 0..length)
+}
+
+#[test]
+fn the_table_of_flash_areas_is_found_by_its_shape_and_what_only_resembles_one_is_not() {
+    let program = |table: Vec<u8>| [vec![0xBF; 32], table, vec![0xBF; 32]].concat();
+    let told = found(program(table(&AREAS, 16))).unwrap();
+    assert_eq!((told.at, told.areas.len()), (32, 3));
+    assert_eq!(told.slot(0x1000), Some(&Area { id: 1, at: 0x1000, size: 0x4000 }));
+    assert_eq!(told.slot(0x2000), None);
+
+    let nested = [(0, 0x1000), (0x1000, 0x20), (0x1000, 0x4000), (0x1020, 0x3FE0)];
+    assert_eq!(
+        found(program(table(&nested, 16))).unwrap().slot(0x1000).unwrap().size,
+        0x4000,
+        "the slot, not its header"
+    );
+
+    for (spoilt, why) in [
+        (table(&AREAS[..2], 16), "two areas are too few"),
+        (table(&AREAS, 0x0010_0000), "the device lies outside the program"),
+        (table(&[(0x1000, 0x1000), (0x2000, 0x1000), (0x3000, 0x1000)], 16), "the program lies in none of its areas"),
+        (table(&[(0, 0x1000), (0x1000, 0), (0x2000, 0x1000)], 16), "an area is empty"),
+        (table(&[(0, 0x1000), (0xFFFF_F000, 0x2000), (0x2000, 0x1000)], 16), "an area runs past the end of memory"),
+        ([table(&AREAS, 16), vec![0xBF; 16], table(&nested, 16)].concat(), "two tables that differ"),
+    ] {
+        assert_eq!(found(program(spoilt)), None, "{why}");
+    }
+    let twice = [table(&AREAS, 16), vec![0xBF; 16], table(&AREAS, 16)].concat();
+    assert!(found(program(twice)).is_some(), "the same twice says one thing");
+}
+
+/// MCUboot with its key and this table inside, and an application with another.
+fn lot(boot: &[(u32, u32)], own: &[(u32, u32)]) -> Lot {
+    let key = spki("p256-a");
+    let filler = vec![0xBF; (4 - (20 + key.len()) % 4) % 4];
+    let inside = [key, filler, table(boot, 4)].concat();
+    let application = Application { program: [vectors(0x1020), table(own, 0x1024)].concat(), ..Application::good() };
+    embedded(&inside).with_file(APPLICATION, as_hex(0x1000, &application.signed()))
+}
+
+fn told(lot: &Lot, expected: &[&str]) {
+    let problems = lot.problems();
+    let [problem] = &problems[..] else { panic!("{expected:?}: {problems:#?}") };
+    let line = problem.to_string();
+    assert!(expected.iter().all(|part| line.contains(part)), "{expected:?}: {line}");
+}
+
+#[test]
+fn bootloader_and_application_of_one_layout_are_whole_whether_or_not_both_show_it() {
+    for (boot, own) in [(&AREAS[..], &AREAS[..]), (&AREAS, &[]), (&[], &AREAS), (&[], &[])] {
+        let problems = lot(boot, own).read_as(None).err();
+        assert!(problems.is_none(), "{boot:?} {own:?}: {problems:#?}");
+    }
+}
+
+#[test]
+fn an_application_where_the_bootloader_has_no_slot_or_too_small_a_one_names_both_files() {
+    let elsewhere = [(0, 0x1000), (0x2000, 0x3000), (0x5000, 0x3000)];
+    told(&lot(&elsewhere, &[]), &[APPLICATION, "0x00001000", "would not boot", BOOTLOADER, "0x00002000..0x00005000"]);
+    let small = [(0, 0x1000), (0x1000, 0x40), (0x5000, 0x40)];
+    told(&lot(&small, &[]), &[APPLICATION, "past its slot 0x00001000..0x00001040", BOOTLOADER]);
+}
+
+#[test]
+fn an_application_that_was_built_for_another_layout_names_both_files() {
+    let larger = [(0, 0x1000), (0x1000, 0x8000), (0x9000, 0x8000)];
+    told(
+        &lot(&AREAS, &larger),
+        &[APPLICATION, "another layout", "0x00001000..0x00009000", BOOTLOADER, "0x00001000..0x00005000"],
+    );
+    let nowhere = [(0, 0x2000), (0x2000, 0x4000), (0x6000, 0x4000)];
+    told(&lot(&AREAS, &nowhere), &[APPLICATION, "another layout", "no slot there", BOOTLOADER]);
+}
+
+#[test]
+fn a_bootloader_that_outgrew_its_own_area_is_told() {
+    let narrow = [(0, 0x40), (0x1000, 0x4000), (0x5000, 0x4000)];
+    told(&lot(&narrow, &[]), &[BOOTLOADER, "past its own area 0x00000000..0x00000040"]);
+}
+
+#[test]
+fn a_bootloader_with_nothing_to_start_is_said_to_have_nothing() {
+    let alone = bootloader_with(&spki("p256-a")).with("keys   = \"hw-key\"", "keys   = \"embedded\"");
+    let from = alone.recipe.find("[[image]]\nname   = \"application\"").unwrap();
+    let to = alone.recipe.find("[uicr]").unwrap();
+    let stamp = (alone.recipe.find("[stamp.key_hash]").unwrap(), alone.recipe.find("[stamp.counter]").unwrap());
+    let recipe = [&alone.recipe[..from], &alone.recipe[to..stamp.0], &alone.recipe[stamp.1..]].concat();
+    let product = Lot { recipe, files: alone.files }.read_as(None).unwrap();
+    let told = product.remarks.iter().any(|remark| remark.contains("nothing for") && remark.contains(BOOTLOADER));
+    assert!(told, "{:#?}", product.remarks);
+}
