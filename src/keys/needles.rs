@@ -69,8 +69,8 @@ impl Needles {
     }
 
     fn may_be(&self, window: [u8; ANCHOR]) -> bool {
-        let ([first, second], [known, too]) = (pairs_of(window), &self.pairs);
-        known.get(first).copied().unwrap_or_default() && too.get(second).copied().unwrap_or_default()
+        let mut pairs = self.pairs.iter().zip(pairs_of(window));
+        pairs.all(|(known, pair)| known.get(pair) == Some(&true))
     }
 
     /// The needles that have this anchor, if the rest of them stands here too.
@@ -86,7 +86,7 @@ impl Needles {
 }
 
 fn pairs_of([a, b, c, d, ..]: [u8; ANCHOR]) -> [usize; 2] {
-    [[a, b], [c, d]].map(|pair| usize::from(u16::from_be_bytes(pair)))
+    [usize::from(u16::from_be_bytes([a, b])), usize::from(u16::from_be_bytes([c, d]))]
 }
 
 /// Where the first varied bytes begin from the middle on, or else those in the middle.
