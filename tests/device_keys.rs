@@ -220,7 +220,7 @@ fn a_table_that_is_none_is_told() {
     let told = Files::good().table(&format!("serial,key\n{noise}")).told();
     assert_eq!(told.len(), 51, "enough is enough");
     let rows = Files::good().table(&format!("serial,key\n{}", ",\n".repeat(250_001))).told();
-    assert!(rows.iter().any(|told| told.contains("table.csv:250002:1: has more than 250000 rows")), "{rows:?}");
+    assert!(rows.iter().any(|told| told.contains("table.csv:250001:1: has more than 250000 lines")), "{rows:?}");
     let mut binary = Files::good();
     binary.files.insert("table.csv".to_owned(), vec![0xFF; 100]);
     one(&binary, "not UTF-8");
@@ -378,6 +378,8 @@ fn a_row_of_a_field_list_is_one_line_whatever_its_quotation_marks_say() {
     assert_eq!((devices.len(), devices[0].source.as_str()), (1, "field.csv:3"));
     let problems = list(format!("{HEADER}\"F-2,\n{}", field_row("F-3", "", "p256-a"))).unwrap_err();
     assert_eq!(problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [Some(2)], "{problems:?}");
+    let long = list(format!("{HEADER}{}{row}", "\n".repeat(500_000))).unwrap_err();
+    assert!(long[0].what.contains("has more than 500000 lines"), "{long:?}");
     let wide = list(format!("{HEADER}{}\n", ",".repeat(1 << 20))).unwrap_err();
     assert_eq!((wide.len(), wide[0].line), (1, Some(2)), "{wide:?}");
 }

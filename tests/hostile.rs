@@ -6,6 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use rootstamp::{
     cli::inspect,
+    export::keys::merged,
     fault::Problem,
     file::Read,
     image::{
@@ -151,6 +152,22 @@ const TOML: &[&str] = &[
     "\\u0000",
 ];
 
+const CSV: &[&str] = &[
+    "serial,device_id,spki_sha256,key\n",
+    "source",
+    "T1-00001",
+    "00000000000000aa",
+    "258010176e1aea2eac8ed342170e904661afca61e8c79d38863892e804584bf3",
+    "3059301306072a8648ce3d020106082a8648ce3d030107034200046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
+    ",",
+    ",",
+    "\"",
+    "\n",
+    "\r\n",
+    "\u{FEFF}",
+    " ",
+];
+
 const JSON: &[&str] = &[
     "{",
     "}",
@@ -215,6 +232,15 @@ proptest! {
             let _ = envelope.unverified();
         }
         let _ = (serde_json::from_str::<Batch>(&text).map(|batch| batch.deadline_ms()), serde_json::from_str::<Carried>(&text).is_ok());
+    }
+
+    #[test]
+    fn every_list_of_devices_comes_back_and_says_the_same_when_it_is_taken_twice(rest in text(CSV), headed in any::<bool>()) {
+        let list = file("field.csv", if headed { CSV[0].to_owned() + &rest } else { rest });
+        match merged(Vec::new(), std::slice::from_ref(&list)) {
+            Ok(devices) => prop_assert_eq!(merged(devices.clone(), &[list]), Ok(devices)),
+            Err(problems) => bounded(&problems),
+        }
     }
 
     #[test]

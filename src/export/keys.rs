@@ -18,6 +18,9 @@ use crate::{
 /// More than this is noise: a file of another kind gives one per line.
 const PROBLEMS: usize = 50;
 
+/// More devices than one list of [`crate::file::LIMIT`] holds.
+const LINES: usize = 500_000;
+
 /// One device and the key it trusts.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct DeviceKey {
@@ -170,8 +173,8 @@ fn read(file: &Read, list: &RefuseList, problems: &mut Vec<Problem>) -> Vec<(usi
             return Vec::new();
         }
     };
-    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-    if !lines.next().is_some_and(|(_, line)| is_header(line)) {
+    let mut lines = (1..).zip(text.lines());
+    if !lines.find(|(line, text)| *line > LINES || !text.trim().is_empty()).is_some_and(|(_, line)| is_header(line)) {
         let what = format!("the first line must be `{}`, as `export --format keys-csv` writes it", COLUMNS.join(","));
         problems.push(Problem::new(file.name(), what).at(1, 1));
         return Vec::new();
@@ -180,6 +183,13 @@ fn read(file: &Read, list: &RefuseList, problems: &mut Vec<Problem>) -> Vec<(usi
     for (line, text) in lines {
         if problems.len() >= PROBLEMS {
             break;
+        }
+        if line > LINES {
+            problems.push(Problem::new(file.name(), format!("has more than {LINES} lines; divide it")).at(line, 1));
+            break;
+        }
+        if text.trim().is_empty() {
+            continue;
         }
         match device(&cells(text), list, &format!("{}:{line}", file.name())) {
             Ok(device) => rows.push((line, device)),

@@ -101,8 +101,9 @@ fn table(map: &Map, at: u32, program: &Range<u32>) -> Option<FlashMap> {
 
 fn area(map: &Map, at: u32, number: u32, program: &Range<u32>) -> Option<Area> {
     let word = |index: u32| map.word(at.checked_add(4 * index)?);
-    let [id, from, size, device] = [word(0)?, word(1)?, word(2)?, word(3)?];
-    let sane = id == number && size > 0 && size % 4 == 0 && from % 4 == 0 && device % 4 == 0;
+    let id = word(0).filter(|id| *id == number)?;
+    let [from, size, device] = [word(1)?, word(2)?, word(3)?];
+    let sane = size > 0 && size % 4 == 0 && from % 4 == 0 && device % 4 == 0;
     let inside = from.checked_add(size).is_some_and(|end| end <= FLASH_END) && program.contains(&device);
     (sane && inside).then_some(Area { id, at: from, size })
 }

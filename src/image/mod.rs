@@ -235,7 +235,8 @@ impl Map {
             })
             .collect::<Vec<_>>()
         };
-        Self { segments: self.segments.iter().flat_map(left).collect(), ..self.clone() }
+        let segments = self.segments.iter().flat_map(left).collect();
+        Self { name: self.name.clone(), segments, written: self.written.clone(), entry: self.entry }
     }
 
     /// A problem with what stands at this address, with the line that wrote it.

@@ -203,7 +203,7 @@ fn address(segment: &Segment, from: usize) -> u32 {
 fn der_at(segment: &Segment, from: usize, list: &RefuseList) -> Option<Found> {
     let rest = segment.bytes.get(from..)?;
     let at = address(segment, from);
-    if rest.starts_with(&P256_SPKI_HEAD) {
+    if rest.get(1) == P256_SPKI_HEAD.get(1) && rest.starts_with(&P256_SPKI_HEAD) {
         let key = rest.get(..P256_SPKI_LEN).and_then(|der| PublicKey::from_spki(der).ok());
         let (kind, len) = match key {
             Some(key) => (Kind::P256(key), P256_SPKI_LEN),
@@ -233,9 +233,9 @@ type Head = (&'static [u16], usize, Kind);
 
 /// The first of [`OTHERS`] that stands here. Which may at all, four bytes say: most that begin like them are none.
 fn head_of(rest: &[u8]) -> Option<&'static Head> {
-    let second_to_fourth = rest.get(1..4)?.iter().zip(&*MAY_BEGIN);
-    let mut may = second_to_fourth
-        .fold(u64::MAX, |may, (byte, heads)| may & heads.get(usize::from(*byte)).copied().unwrap_or_default());
+    let [_, second, third, fourth, ..] = rest else { return None };
+    let may = MAY_BEGIN.iter().zip([second, third, fourth]).map(|(heads, byte)| heads.get(usize::from(*byte)));
+    let mut may = may.fold(u64::MAX, |all, may| all & may.copied().unwrap_or_default());
     std::iter::from_fn(|| {
         let index = (may != 0).then(|| may.trailing_zeros() as usize)?;
         may &= may - 1;

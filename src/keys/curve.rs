@@ -2,6 +2,8 @@
 //!
 //! None of this runs where its timing could be watched: it reads files on the desk of the person who brought them.
 
+use std::collections::VecDeque;
+
 use p256::elliptic_curve::bigint::{U256, U384, modular::ConstMontyForm};
 
 mod fields {
@@ -15,6 +17,13 @@ mod fields {
         "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed",
         "2^255 - 19."
     );
+    // [SP 800-186 3.2.1.3]
+    const_monty_params!(
+        P256,
+        U256,
+        "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff",
+        "The field of P-256."
+    );
     // [SP 800-186 3.2.1.4]
     const_monty_params!(
         P384,
@@ -25,6 +34,7 @@ mod fields {
 }
 
 type Fe = ConstMontyForm<fields::P25519, { U256::LIMBS }>;
+type Fe256 = ConstMontyForm<fields::P256, { U256::LIMBS }>;
 type Fe384 = ConstMontyForm<fields::P384, { U384::LIMBS }>;
 
 const P25519: U256 = U256::from_be_hex("7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed");
@@ -32,6 +42,9 @@ const P25519: U256 = U256::from_be_hex("7fffffffffffffffffffffffffffffffffffffff
 const EULER: U256 = U256::from_be_hex("3ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff6");
 /// d = -121665/121666. [RFC 8032 5.1]
 const D: U256 = U256::from_be_hex("52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3");
+const P256: U256 = U256::from_be_hex("ffffffff00000001000000000000000000000000ffffffffffffffffffffffff");
+/// [SP 800-186 3.2.1.3]
+const B256: U256 = U256::from_be_hex("5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b");
 const P384: U384 = U384::from_be_hex(
     "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffff0000000000000000ffffffff",
 );
@@ -54,6 +67,47 @@ const SMALL_U: [U256; 5] = [
     U256::from_be_hex("00b8495f16056286fdb1329ceb8d09da6ac49ff1fae35616aeb8413b7c7aebe0"),
     U256::from_be_hex("57119fd0dd4e22d8868e1c58c45c44045bef839c55b1d0b1248c50a3bc959c5f"),
 ];
+
+/// In which order the bytes of a number stand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// The highest first, as standards write numbers.
+    Big,
+    /// The lowest first, as the nRF5 SDK holds them.
+    Little,
+}
+
+/// At which of every fourth offset 64 bytes stand, X then Y, that are a point of P-256: y² = x³ − 3x + b.
+///
+/// What is Y of one place is X of another: both sides of the equation are made once for each number.
+pub fn p256_points(bytes: &[u8], order: Order) -> impl Iterator<Item = usize> + '_ {
+    let mut right_sides: VecDeque<Option<Fe256>> = VecDeque::new();
+    let mut last: Option<(&[u8], Sides)> = None;
+    let numbers = (0_usize..).step_by(4).zip(bytes.windows(32).step_by(4));
+    numbers.filter_map(move |(at, number)| {
+        // Erased flash, zeros and tables of one word are the same number over and over.
+        let known = last.filter(|(known, _)| *known == number).map(|(_, sides)| sides);
+        let sides = known.unwrap_or_else(|| p256_sides(number, order));
+        last = Some((number, sides));
+        let right = if right_sides.len() == 8 { right_sides.pop_front().flatten() } else { None };
+        right_sides.push_back(sides.map(|(_, right)| right));
+        let on_curve = sides.is_some_and(|(left, _)| right == Some(left));
+        on_curve.then(|| at.checked_sub(32)).flatten()
+    })
+}
+
+/// The square of a number, and its x³ − 3x + b; `None` for what is no coordinate.
+type Sides = Option<(Fe256, Fe256)>;
+
+fn p256_sides(number: &[u8], order: Order) -> Sides {
+    let number = match order {
+        Order::Big => U256::from_be_slice(number),
+        Order::Little => U256::from_le_slice(number),
+    };
+    let x = (number < P256).then(|| Fe256::new(&number))?;
+    let square = x.square();
+    Some((square, square.mul(&x).sub(&x.double()).sub(&x).add(&Fe256::new(&B256))))
+}
 
 /// Whether these 96 bytes, X then Y, are a point of P-384: y² = x³ − 3x + b.
 pub(super) fn is_p384_point(xy: &[u8; 96]) -> bool {
@@ -158,6 +212,53 @@ mod tests {
             "0200000000000000000000000000000000000000000000000000000000000000",
         ] {
             assert!(!is_ed25519_key(&raw(bad)), "{bad}");
+        }
+    }
+
+    /// One by one, by the crate that answers for this curve.
+    fn points_one_by_one(bytes: &[u8], order: Order) -> Vec<usize> {
+        let point = |window: &[u8]| {
+            let mut xy = window.to_vec();
+            if order == Order::Little {
+                xy.chunks_mut(32).for_each(<[u8]>::reverse);
+            }
+            p256::PublicKey::from_sec1_bytes(&[&[4], &xy[..]].concat()).is_ok()
+        };
+        (0..)
+            .step_by(4)
+            .zip(bytes.windows(64).step_by(4))
+            .filter(|(_, window)| point(window))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    #[test]
+    fn points_of_p_256_are_found_at_every_fourth_offset_in_either_order_as_one_by_one() {
+        // The base point. [SP 800-186 3.2.1.3]
+        let base = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
+                    4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+        let big = bytes_from_hex(base).unwrap();
+        let little: Vec<u8> = big.chunks(32).flat_map(|half| half.iter().rev()).copied().collect();
+        let noise: Vec<u8> = (0..200_u32).flat_map(|word| word.wrapping_mul(0x9E37_79B9).to_le_bytes()).collect();
+        let bytes = [
+            &big[..],
+            &big,
+            &noise,
+            &[0; 96],
+            &little,
+            &[0xFF; 96],
+            &noise[..6],
+            &big,
+            &noise[..2],
+            &little[32..],
+            &little,
+            &noise,
+            &big[..63],
+        ]
+        .concat();
+        for (order, count) in [(Order::Big, 2), (Order::Little, 2)] {
+            let found: Vec<usize> = p256_points(&bytes, order).collect();
+            assert_eq!((&found, found.len()), (&points_one_by_one(&bytes, order), count), "{order:?}");
         }
     }
 

@@ -100,11 +100,18 @@ const PEM: &[u8] = b"-----BEGIN ";
 
 /// A label that names a private key, and a line of base64 or of the header of an encrypted one. [RFC 1421 4.4; RFC 7468 2]
 fn pem_head(rest: &[u8]) -> Option<usize> {
-    const KIND: &[u8] = b"PRIVATE KEY-----";
+    const KIND: &[u8] = b"PRIVATE KEY";
+    const DASHES: &[u8] = b"-----";
+    /// With the dashes behind it.
+    const LABEL: usize = 40;
     let label = rest.strip_prefix(PEM)?;
-    let label = label.get(..label.len().min(40))?;
-    let kind = label.windows(KIND.len()).position(|window| window.eq_ignore_ascii_case(KIND))?;
-    let begun = PEM.len() + kind + KIND.len();
+    let label = label.get(..label.len().min(LABEL))?;
+    let end = memchr::memmem::find(label, DASHES)?;
+    let kind = label.get(end.checked_sub(KIND.len())?..end)?;
+    let begun = PEM.len() + end + DASHES.len();
+    if !kind.eq_ignore_ascii_case(KIND) {
+        return None;
+    }
     let contents = rest.get(begun..)?.trim_ascii_start();
     let line = contents.get(..16)?;
     let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');

@@ -23,8 +23,9 @@ pub(super) const TABLE_LIMIT: u64 = 32 << 20;
 /// More than this is noise: a file of another kind gives one per line.
 const PROBLEMS: usize = 50;
 
-/// More than a table of [`TABLE_LIMIT`] holds with keys written out; rows of next to nothing would take many times its length.
-const ROWS: usize = 250_000;
+/// More than a table of [`TABLE_LIMIT`] holds with keys written out; lines of next to nothing would take many times its
+/// length.
+const LINES: usize = 250_000;
 
 const HEADER: &str = "serial,key";
 
@@ -195,14 +196,17 @@ fn split<'t>(file: &'t Read, told: &mut Vec<Told>) -> Vec<Row<'t>> {
         return Vec::new();
     }
     let mut rows = Vec::new();
-    for (line, text) in lines.filter(|(_, text)| !text.trim().is_empty()) {
+    for (line, text) in lines {
         if told.len() >= PROBLEMS {
             break;
         }
-        if rows.len() >= ROWS {
-            let what = format!("has more than {ROWS} rows; divide it into lots");
+        if line > LINES {
+            let what = format!("has more than {LINES} lines; divide it into lots");
             told.push(plain(Problem::new(file.name(), what).at(line, 1)));
             break;
+        }
+        if text.trim().is_empty() {
+            continue;
         }
         match text.split_once(',').filter(|(_, key)| !key.contains(',')) {
             Some((serial, key)) => {

@@ -438,13 +438,15 @@ fn sighted(found: &[Sighting<'_>]) -> Vec<RefusedReport> {
 impl Facts {
     pub(super) fn of(bytes: &[u8]) -> Self {
         let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
-        let one = bytes.first().filter(|first| bytes.iter().all(|byte| byte == *first));
-        Self {
-            text: text.is_some(),
-            lines: text.map(|text| text.lines().count()),
-            all: one.map(|byte| format!("0x{byte:02X}")),
-        }
+        // Each byte is the one before it.
+        let one = bytes.split_first().filter(|(_, rest)| bytes.starts_with(rest)).map(|(first, _)| first);
+        Self { text: text.is_some(), lines: text.map(lines), all: one.map(|byte| format!("0x{byte:02X}")) }
     }
+}
+
+/// As `str::lines` counts them, which looks at each.
+fn lines(text: &str) -> usize {
+    memchr::memchr_iter(b'\n', text.as_bytes()).count() + usize::from(!text.is_empty() && !text.ends_with('\n'))
 }
 
 pub(super) fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {

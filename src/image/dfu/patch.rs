@@ -13,7 +13,7 @@ use crate::{
         mcuboot::positions,
         scan::{self, Kind},
     },
-    keys::{P256_SPKI_HEAD, P256_SPKI_LEN, PublicKey, refuse::RefuseList},
+    keys::{Order, P256_SPKI_HEAD, P256_SPKI_LEN, PublicKey, p256_points, refuse::RefuseList},
 };
 
 /// What stands in place of X and Y in a bootloader that was built without a key: 64 bytes of ASCII.
@@ -130,27 +130,32 @@ pub fn generator(map: &Map) -> Option<u32> {
 }
 
 /// Every P-256 key without a head, at every fourth address, where compilers put them: any 64 bytes that are a point of
-/// the curve, its generator left out. That no other 64 bytes are one by chance is as sure as the curve itself.
+/// the curve, its generator left out. That no other 64 bytes are one by chance is as sure as the curve itself. The first
+/// thousand at most.
 #[must_use]
 pub fn bare_keys(map: &Map) -> Vec<Bare> {
     let mut found = Vec::new();
     for segment in map.segments() {
         // Behind the last word of memory there is no next one.
         let Some(first) = segment.at.checked_next_multiple_of(4) else { continue };
-        let windows = segment.bytes.get((first - segment.at) as usize..).unwrap_or_default();
-        for (at, window) in (first..).step_by(4).zip(windows.windows(64).step_by(4)) {
-            let head = window.first();
-            if window.iter().take(16).all(|byte| Some(byte) == head) {
-                continue;
-            }
-            for form in [Form::Nrf5SdkLe, Form::Raw] {
-                let key = form.key(window).filter(|key| key.xy() != GENERATOR);
-                found.extend(key.map(|key| Bare { at, form, key }));
-            }
+        let bytes = segment.bytes.get((first - segment.at) as usize..).unwrap_or_default();
+        let mut here: Vec<Bare> = Vec::new();
+        for (form, order) in [(Form::Nrf5SdkLe, Order::Little), (Form::Raw, Order::Big)] {
+            let points = p256_points(bytes, order).filter_map(|from| {
+                let key = form.key(bytes.get(from..from + 64)?).filter(|key| key.xy() != GENERATOR)?;
+                Some(Bare { at: first.checked_add(u32::try_from(from).ok()?)?, form, key })
+            });
+            here.extend(points.take(FOUND));
         }
+        here.sort_by_key(|bare| bare.at);
+        found.extend(here);
+        found.truncate(FOUND);
     }
     found
 }
+
+/// More than any program holds; a file that is made of keys would make a report many times its size.
+const FOUND: usize = 1000;
 
 impl Patch {
     fn bytes(self, map: &Map) -> Option<&[u8]> {
