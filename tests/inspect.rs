@@ -1,6 +1,7 @@
 //! `rootstamp inspect` and `rootstamp schema`, as a person or a script calls them.
 
 mod carriers;
+mod damaged;
 mod hostile;
 mod storage;
 mod vectors;
