@@ -3,6 +3,7 @@
 mod carriers;
 mod damaged;
 mod hostile;
+mod softdevice;
 mod storage;
 mod vectors;
 

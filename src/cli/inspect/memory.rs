@@ -25,6 +25,7 @@ use crate::{
         mcuboot::{self, Carrier, Signs},
         nsib::{self, Counter, Dump, Generation, Head, LifeCycle, Provision, Storage},
         scan::{self, Kind},
+        softdevice::{self, Connectivity, Mbr, SoftDevice},
         tree::Branch,
         vectors,
     },
@@ -58,6 +59,10 @@ pub(super) struct ImageReport {
     broken: Vec<Problem>,
     boot_conf: Option<BootConfReport>,
     dfu_settings: Option<DfuSettingsReport>,
+    /// Nordic's protocol stack, what stands below it, and firmware of Nordic's that uses it.
+    softdevice: Option<SoftDevice>,
+    mbr: Option<Mbr>,
+    connectivity: Option<Connectivity>,
     /// P-256 keys without a head, as the nRF5 SDK's bootloader holds its own: looked for only where there is a sign of it.
     bare_keys: Vec<BareReport>,
 }
@@ -201,7 +206,11 @@ impl ImageReport {
         broken.extend(dumps.iter().flat_map(|dump| storage::problems(map, dump)));
         let boot_conf = BootConf::read(map).map(BootConfReport::new);
         broken.extend(boot_conf_problem(map, boot_conf.as_ref()));
+        let softdevice = softdevice::find(map);
         Self {
+            mbr: softdevice::mbr(map, softdevice.as_ref()),
+            connectivity: softdevice::connectivity(map),
+            softdevice,
             digest: map.digest(),
             length: map.len(),
             entry: map.entry().map(address),
@@ -231,6 +240,7 @@ impl ImageReport {
         for found in self.bootloader.families.iter().filter(|found| found.certain) {
             parts.push(format!("{} by more than one sign", found.family));
         }
+        parts.extend(self.nordic());
         parts.extend(self.mcuboot_images.iter().map(McubootReport::is));
         parts.extend(self.provision_alone().map(|_| "provision data".to_owned()));
         parts
@@ -249,6 +259,22 @@ impl ImageReport {
             parts.push(if broken { "memory with something broken in it" } else { plain }.to_owned());
         }
         format!("{}: {}", self.container, parts.join(", "))
+    }
+
+    /// What Nordic released as it is, and the program behind it.
+    fn nordic(&self) -> Vec<String> {
+        let below = if self.mbr.is_some() { ", above Nordic's master boot record" } else { "" };
+        let mut parts: Vec<String> = self.softdevice.iter().map(|known| format!("{}{below}", known.words())).collect();
+        if parts.is_empty() && self.mbr.is_some() {
+            parts.push("Nordic's master boot record".to_owned());
+        }
+        let program = self.softdevice.as_ref().and_then(|known| known.application);
+        match (&self.connectivity, program) {
+            (Some(known), _) => parts.push(format!("Nordic's connectivity firmware {}", known.version)),
+            (None, Some(at)) => parts.push(format!("a program at {}", address(at))),
+            (None, None) => {}
+        }
+        parts
     }
 
     /// Whether what was recognised is no program, so that signs and keys of one need no line.
@@ -527,6 +553,17 @@ impl Display for ImageReport {
         }
         if let Some(at) = &self.perhaps_at {
             row(f, "vector table", format!("of a program for another place, perhaps {at}: say --at {at}"))?;
+        }
+        if let Some(known) = &self.mbr {
+            row(f, "MBR", known.words())?;
+        }
+        if let Some(known) = &self.softdevice {
+            row(f, "SoftDevice", format!("{}..0x{:08X}", address(known.at), known.end))?;
+            known.notes().iter().try_for_each(|note| row(f, "", note))?;
+        }
+        if let Some(known) = &self.connectivity {
+            let (at, api, baud) = (address(known.at), known.ble_api, known.baud_rate);
+            row(f, "connectivity", format!("version {} ({at}), BLE API {api}, {baud} baud", known.version))?;
         }
         self.mcuboot_images.iter().try_for_each(|image| image.fmt(f))?;
         for layout in &self.flash_maps {
