@@ -3,7 +3,7 @@
 //! A fault cannot be made without a next action. Enums of causes live where a caller branches on them; this type is
 //! for the boundary, where a person reads.
 
-use std::{error::Error, fmt};
+use std::{borrow::Cow, error::Error, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -192,15 +192,38 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} [{}]", self.what, self.code)?;
+        write!(f, "{} [{}]", seen(&self.what), self.code)?;
         for cause in &self.causes {
-            write!(f, "\n  because: {cause}")?;
+            write!(f, "\n  because: {}", seen(cause))?;
         }
-        write!(f, "\n  next ({}): {}", self.party, self.next)
+        write!(f, "\n  next ({}): {}", self.party, seen(&self.next))
     }
 }
 
 impl Error for Fault {}
+
+/// Text that may come from a stranger's file, for a terminal: one line, in which every character can be seen. What would
+/// move, hide or colour the rest stands there as an escape.
+#[must_use]
+pub fn seen(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unseen) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |character: char| {
+        let escaped = is_unseen(character).then(|| character.escape_debug().to_string());
+        escaped.unwrap_or_else(|| character.into())
+    };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+/// Control characters, and those that turn the direction of writing, join, or take no room. [Unicode 16, Cc and Cf]
+#[must_use]
+pub fn is_unseen(character: char) -> bool {
+    let format = matches!(character,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
+    character.is_control() || format
+}
 
 /// One mistake in a file that a person wrote or handed over. Problems come in lists: all of them at once.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -242,11 +265,11 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file)?;
+        f.write_str(&seen(&self.file))?;
         for number in [self.line, self.column].into_iter().flatten() {
             write!(f, ":{number}")?;
         }
-        write!(f, ": {}", self.what)
+        write!(f, ": {}", seen(&self.what))
     }
 }
 
@@ -273,6 +296,18 @@ pub fn all_at_once(problems: &[Problem]) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_strangers_file_holds_moves_nothing_on_a_terminal() {
+        for hostile in ["a\u{1b}[2Jb", "a\nb", "a\u{202e}b", "a\u{200b}b", "a\u{9b}b", "a\u{feff}b"] {
+            let problem = Problem::new(hostile, hostile).to_string();
+            let fault = Fault::new(Party::Security, hostile, hostile).detail(hostile).to_string();
+            assert!(!problem.chars().any(is_unseen), "{problem:?}");
+            assert_eq!(fault.lines().count(), 3, "{fault:?}");
+            assert!(!fault.chars().any(|character| is_unseen(character) && character != '\n'), "{fault:?}");
+        }
+        assert_eq!(seen("a\u{1b}[2J\u{202e}\"é"), "a\\u{1b}[2J\\u{202e}\"é");
+    }
 
     #[test]
     fn a_fault_names_what_stopped_whose_move_it_is_and_what_they_do() {

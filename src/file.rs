@@ -62,17 +62,23 @@ impl Read {
 #[expect(clippy::disallowed_methods, reason = "this module is where files are opened")]
 pub fn read(path: &Path, limit: u64) -> Result<Read, Problem> {
     let named = |what: String| Problem::new(path.display().to_string(), what).exit(Exit::Usage);
-    let file = File::open(path).map_err(|error| named(format!("cannot be opened: {error}")))?;
-    let about = file.metadata().map_err(|error| named(format!("cannot be looked at: {error}")))?;
+    // Asked before it is opened: a pipe that nobody writes to would be waited for without end.
+    let about = std::fs::metadata(path).map_err(|error| named(format!("cannot be opened: {error}")))?;
     if about.is_dir() {
         return Err(named("is a directory, not a file".to_owned()));
     }
+    if !about.is_file() {
+        return Err(named(
+            "is a pipe, a socket or a device, not a file; write what it gives into a file first".to_owned(),
+        ));
+    }
+    let file = File::open(path).map_err(|error| named(format!("cannot be opened: {error}")))?;
+    let about = file.metadata().map_err(|error| named(format!("cannot be looked at: {error}")))?;
     let too_large = || named(format!("is larger than {limit} bytes"));
     if about.len() > limit {
         return Err(too_large());
     }
-    // What is not a regular file says 0 here, and one may grow while it is read: the length is room, not a promise. One
-    // byte more shows the end without asking for twice the room.
+    // It may grow while it is read: the length is room, not a promise. One byte more shows the end without asking for twice the room.
     let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or_default() + 1);
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| named(format!("cannot be read: {error}")))?;
     if bytes.len() as u64 > limit {

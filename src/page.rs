@@ -18,7 +18,7 @@ use toml::{
 };
 
 use crate::{
-    fault::Problem,
+    fault::{Problem, is_unseen},
     file::Read,
     ident::{BadDigest, Digest},
 };
@@ -294,12 +294,12 @@ impl<'a> Table<'a> {
         value.map(|value| Placed { value, place })
     }
 
-    /// A text that is not empty and holds no control characters: it will stand on screens and in records.
+    /// A text that is not empty and of which every character can be seen: it will stand on screens and in records.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<Placed<String>> {
         let text = self.as_(key, "a text in quotes", |value| value.as_str().map(str::to_owned))?;
-        if text.value.is_empty() || text.value.chars().any(char::is_control) {
-            self.note(text.problem(format!("`{key}` is empty or holds control characters")));
+        if text.value.is_empty() || text.value.chars().any(is_unseen) {
+            self.note(text.problem(format!("`{key}` is empty or holds characters that nobody can see")));
             return None;
         }
         Some(text)
@@ -474,7 +474,7 @@ fn distance(from: &str, to: &str) -> usize {
 /// Without control characters, and cut to 40 characters: what a stranger's file holds must not reach a terminal raw.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().take(40).map(|character| if character.is_control() { '\u{FFFD}' } else { character }).collect()
+    text.chars().take(40).map(|character| if is_unseen(character) { '\u{FFFD}' } else { character }).collect()
 }
 
 /// Compares a JSON Schema with the tables of words that the reader goes by.
@@ -540,7 +540,7 @@ mod tests {
     #[test]
     fn a_text_that_would_paint_the_screen_is_refused() {
         let found = problems("schema = 1\nname = \"\\u001b[2J\"\n");
-        assert_eq!(found, ["a.toml:2:8: `name` is empty or holds control characters"]);
+        assert_eq!(found, ["a.toml:2:8: `name` is empty or holds characters that nobody can see"]);
         let found = problems("schema = 1\nname = \"x\"\n\"\\u001b[2J\" = 1\n");
         assert!(!found[0].contains('\u{1b}'), "{found:?}");
     }

@@ -19,7 +19,7 @@ use crate::{
 
 mod boots;
 
-pub use boots::would_boot;
+pub use boots::{Boots, boots, would_boot};
 
 /// Version of the shape of [`Golden`] as it is stored.
 const SCHEMA: u32 = 1;
@@ -194,11 +194,11 @@ impl Lot {
         own.golden.regions = regions(&own.product, self.family, &mut problems);
         own.golden.own_key = Some(ident::hex(key.spki()));
         problems.extend(own.golden.seal().err());
-        if problems.is_empty() {
-            Ok(Some(own))
-        } else {
-            Err(no_key("a unit's own key cannot be put in place", &problems))
+        if !problems.is_empty() {
+            return Err(no_key("a unit's own key cannot be put in place", &problems));
         }
+        let no = would_boot(&own.product, &own.golden);
+        if no.is_empty() { Ok(Some(own)) } else { Err(not_bootable(serial, &no)) }
     }
 
     /// Whether the golden state is that of this unit, and not of what all units share.
@@ -246,7 +246,7 @@ pub fn family(chip: &Placed<String>) -> Result<&'static dyn Family, Problem> {
 ///
 /// # Errors
 /// Every reason why it cannot be built, with file, line and column.
-pub fn lot(product: Product) -> Result<Lot, Vec<Problem>> {
+pub fn lot(mut product: Product) -> Result<Lot, Vec<Problem>> {
     let family = family(&product.chip).map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
     let regions = regions(&product, family, &mut problems);
@@ -288,10 +288,11 @@ pub fn lot(product: Product) -> Result<Lot, Vec<Problem>> {
         digest: nothing_yet(),
     };
     golden.seal().map_err(|problem| vec![problem])?;
-    let no = would_boot(&product, &golden);
-    if !no.is_empty() {
-        return Err(no);
+    let boots = boots(&product, &golden);
+    if !boots.no.is_empty() {
+        return Err(boots.no);
     }
+    product.remarks.extend(boots.undecided);
     Ok(Lot { product, family, golden })
 }
 
@@ -303,6 +304,14 @@ fn has(family: &dyn Family, name: &str) -> bool {
 fn no_key(what: &str, problems: &[Problem]) -> Fault {
     let next = "Add the unit to the table that [key.device] names, or print another label. Then run check again.";
     let fault = Fault::new(Party::Engineering, what, next).exit(Exit::KeyRefused).code("C-141");
+    problems.iter().fold(fault, |fault, problem| fault.detail(problem.to_string()))
+}
+
+fn not_bootable(serial: &Serial, problems: &[Problem]) -> Fault {
+    let next =
+        "Give the unit the key that its bootloader needs in the table that [key.device] names. Then run check again.";
+    let what = format!("{} would not boot with its own key", serial.as_str());
+    let fault = Fault::new(Party::Engineering, what, next).exit(Exit::Usage).code("C-142");
     problems.iter().fold(fault, |fault, problem| fault.detail(problem.to_string()))
 }
 

@@ -13,6 +13,7 @@
     reason = "a test that meets the unexpected stops there, and says what it found"
 )]
 
+mod boots;
 mod c_reader;
 mod check;
 mod chip;
@@ -22,6 +23,7 @@ mod dfu;
 mod end_to_end;
 mod export;
 mod finished_unit;
+mod hidden;
 mod hostile;
 mod image;
 mod inspect;

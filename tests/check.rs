@@ -8,10 +8,12 @@ use std::{
 use rootstamp::fault::Exit;
 
 use crate::{
+    boots::{UICR, sdk, three_stages},
     crosscheck::{chain, nsib, provision, released, slots, three},
     line::project,
     recipe::{APPLICATION, Application, Lot, bootloader_with, development_key},
     several::{NUMBERED, two},
+    stamps::{NRF52840, region},
 };
 
 /// Runs `check` on a bench and on the smallest product, changed as `from|to` says.
@@ -109,6 +111,8 @@ fn the_program_refuses_a_lot_for_the_same_reasons_in_check_and_at_the_station() 
         (nsib(provision("hist-2022-12-ncs2.2")), 2),
         (nsib(provision("nrf52840-1key")).with("s0 = 0xA000", "s0 = 0xB000"), 2),
         (slots(three()).with("\"root\", policy = \"revokable\"", "\"root\", policy = \"locked\""), 2),
+        (NRF52840.lot().with("s0 = 40960", "s0 = 0xB000"), 2),
+        (region("nRF52840", "1"), 2),
         (released(|it| it["predicate"]["keys"] = serde_json::json!([])), 40),
         (two("signed = \"root\""), 2),
     ];
@@ -134,14 +138,9 @@ fn the_program_refuses_a_lot_for_the_same_reasons_in_check_and_at_the_station() 
 
 #[test]
 fn whole_lots_of_every_chain_are_said_to_be_whole() {
-    for lot in [
-        Lot::good(),
-        chain("rsa3072-a"),
-        chain("p384-a"),
-        nsib(provision("nrf52840-1key")),
-        released(|_| ()),
-        two(NUMBERED),
-    ] {
+    let made = [NRF52840.lot(), three_stages(), sdk(UICR), two(NUMBERED)];
+    let files = [Lot::good(), chain("rsa3072-a"), chain("p384-a"), nsib(provision("nrf52840-1key")), released(|_| ())];
+    for lot in files.into_iter().chain(made) {
         let output = run(&lot, &["check", "--recipe", "lot.toml"]);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     }

@@ -180,15 +180,25 @@ const TOKEN: [u8; 4] = 0x50FA_FFFFu32.to_le_bytes();
 
 /// A program that NSIB starts, signed.
 pub(crate) fn firmware(at: u32, version: u32, signer: &str) -> Vec<u8> {
-    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
-    let program = [vectors(at), FW_INFO.to_vec(), words(&[48, 64, version, at, at, 0x9102_FFFF]), vec![0; 12]].concat();
-    assert_eq!(program.len(), 64);
+    signed(at, &program(at, version, &[0; 12]), signer)
+}
+
+/// A program that describes itself to NSIB at offset 0x200, with these bytes at 0x23C.
+pub(crate) fn program(at: u32, version: u32, inside: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(0x23C + inside.len()).unwrap();
+    let info: Vec<u8> =
+        [60, length, version, at, at, 0x9102_FFFF].iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
+    [vectors(at), vec![0; 0x1F0], FW_INFO.to_vec(), info, vec![0; 24], inside.to_vec()].concat()
+}
+
+/// With what NSIB looks for behind it.
+pub(crate) fn signed(at: u32, program: &[u8], signer: &str) -> Vec<u8> {
     let pem = String::from_utf8(vector(&format!("keys/{signer}.priv.pem"))).unwrap();
-    let hash = Digest::of(&program);
+    let hash = Digest::of(program);
     let signature: Signature = SigningKey::from_pkcs8_pem(&pem).unwrap().sign_prehash(&Digest::of(&hash.0).0).unwrap();
     let public = key(signer);
     let behind = [&VALIDATION[..], &at.to_le_bytes(), &hash.0, public.raw(), &signature.to_bytes()[..]];
-    [program, behind.concat()].concat()
+    [program, &behind.concat()].concat()
 }
 
 fn b0() -> Vec<u8> {
@@ -321,7 +331,7 @@ fn a_program_that_the_storage_would_not_start_names_both_files() {
     told(&with(firmware(0xA000, 1, "p256-b"), 0xA000), &["app.hex", "gw3-root.pem", "not made by that key"]);
     told(&with(firmware(0xB000, 1, "p256-a"), 0xB000), &["lot.toml", "provision.hex", "no image stands at a slot"]);
     told(&with(firmware(0xB000, 1, "p256-a"), 0xA000), &["app.hex", "provision.hex", "no firmware info"]);
-    told(&with(firmware(0xA000, 1, "p256-a")[..64].to_vec(), 0xA000), &["app.hex", "no signature"]);
+    told(&with(program(0xA000, 1, &[0; 12]), 0xA000), &["app.hex", "no signature"]);
     let unnamed = nsib(provision("nrf52840-1key")).with("signed = \"root\"", "");
     told(&unnamed, &["lot.toml", "`signed` names the key"]);
     let counted = nsib(provision("nrf52840-1key-ver20-mcuboot30"))

@@ -227,6 +227,11 @@ pub(crate) fn package_around(firmware: &[u8]) -> Vec<u8> {
     Archive::of(Packet::of(firmware).unsigned(), firmware.to_vec()).bytes()
 }
 
+/// The same with this manifest, whatever it says.
+pub(crate) fn package_with(manifest: &str) -> Vec<u8> {
+    Archive::of(Packet::of(FIRMWARE).unsigned(), FIRMWARE.to_vec()).manifest(manifest).bytes()
+}
+
 const FIRMWARE: &[u8] = b"firmware of a test, 32 bytes long";
 
 fn spoilt(spoil: impl Fn(&mut Packet)) -> Vec<u8> {

@@ -218,6 +218,14 @@ fn a_counter_that_no_slot_can_hold_is_refused() {
 }
 
 #[test]
+fn a_title_or_console_text_with_characters_that_nobody_can_see_is_refused() {
+    for hidden in ["\\u001b[31m", "\\u202e", "\\u200b", "\\u0007"] {
+        let lot = Lot::good().with("title   = \"", &format!("title   = \"{hidden}"));
+        told(&lot, "characters that nobody can see");
+    }
+}
+
+#[test]
 fn what_other_chips_and_later_releases_have_is_named_as_such() {
     for (from, to, expected) in [
         ("approtect = true", "approtect = true\nsecure = true", "does not exist on this chip"),

@@ -1,6 +1,7 @@
 //! What a recipe makes from its own words: provision data, key slots, the boot region; as Nordic's tools make it, and
 //! refused where no board should get it.
 
+use proptest::prelude::*;
 use rootstamp::{
     ident::{Digest, Mode},
     image::{
@@ -36,7 +37,7 @@ fn program(at: u32, signer: &str) -> Vec<u8> {
     let pem = String::from_utf8(vector(&format!("keys/{signer}.priv.pem"))).unwrap();
     let der = p256::pkcs8::Document::from_pem(&pem).unwrap().1;
     let pair = ring::signature::Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.as_bytes()).unwrap();
-    let signature = pair.sign(&signed[..64]).as_ref().to_vec();
+    let signature = pair.sign(&signed[..0x248]).as_ref().to_vec();
     let end = signed.len();
     signed[end - 64..].copy_from_slice(&signature);
     signed
@@ -44,22 +45,22 @@ fn program(at: u32, signer: &str) -> Vec<u8> {
 
 /// A product that NSIB starts, whose storage comes from its words alone.
 #[derive(Clone, Copy)]
-struct Stored {
-    chip: &'static str,
-    format: &'static str,
+pub(crate) struct Stored {
+    pub(crate) chip: &'static str,
+    pub(crate) format: &'static str,
     /// Address of NSIB itself.
-    b0: u32,
-    s0: u32,
+    pub(crate) b0: u32,
+    pub(crate) s0: u32,
     /// Names of the keys in the storage; the first one signs.
-    keys: &'static [&'static str],
-    signer: &'static str,
+    pub(crate) keys: &'static [&'static str],
+    pub(crate) signer: &'static str,
     /// The rest of [stamp.nsib].
-    words: &'static str,
+    pub(crate) words: &'static str,
     /// Further tables.
-    more: &'static str,
+    pub(crate) more: &'static str,
 }
 
-const NRF52840: Stored = Stored {
+pub(crate) const NRF52840: Stored = Stored {
     chip: "nRF52840",
     format: "sdk-nrf-2026-05",
     b0: 0,
@@ -79,7 +80,7 @@ const NRF54L15: Stored = Stored {
     ..NRF52840
 };
 
-const HEAD: &str = "schema = 1\nproduct = \"T1\"\ntitle = \"Stamps\"\narrives = \"blank\"\nserial = { pattern = \"T1-[0-9]{5}\" }\n\
+pub(crate) const HEAD: &str = "schema = 1\nproduct = \"T1\"\ntitle = \"Stamps\"\narrives = \"blank\"\nserial = { pattern = \"T1-[0-9]{5}\" }\n\
     silicon = { ships = \"closed\" }\n";
 
 fn keys(names: &[&str]) -> String {
@@ -88,12 +89,12 @@ fn keys(names: &[&str]) -> String {
     names.iter().map(one).collect()
 }
 
-fn image(name: &str, file: &str, bytes: &[u8], more: &str) -> String {
+pub(crate) fn image(name: &str, file: &str, bytes: &[u8], more: &str) -> String {
     format!("[[image]]\nname = \"{name}\"\nfile = \"{file}\"\nsha256 = \"{}\"\n{more}\n", Digest::of(bytes))
 }
 
 impl Stored {
-    fn lot(&self) -> Lot {
+    pub(crate) fn lot(&self) -> Lot {
         let indexed = self.format.parse::<Generation>().is_ok_and(Generation::has_indexed_tokens);
         let (b0, app) = (b0(self.b0, indexed), as_hex(self.s0, &program(self.s0, self.signer)));
         let names: Vec<&str> = self.keys.iter().chain([&self.signer]).copied().collect();
@@ -222,7 +223,7 @@ fn every_generation_that_an_nrf52840_can_have_is_made_and_planned() {
 }
 
 /// MCUboot without NSIB, which counts in that bootloader's storage.
-fn alone(chip: &str, words: &str) -> Lot {
+pub(crate) fn alone(chip: &str, words: &str) -> Lot {
     let mut lot = embedded(&spki("p256-a")).with("nRF52840", chip);
     let (start, end) = (lot.recipe.find("[stamp.counter]").unwrap(), lot.recipe.find("[stamp.serial]").unwrap());
     let stamp = format!("[stamp.nsib]\nformat = \"sdk-nrf-2026-05\"\nmcuboot_only = true\n{words}\n");
@@ -375,6 +376,8 @@ fn storage_that_is_made_needs_no_release_to_vouch_for_it() {
     assert_eq!((*s0, *s1, keys.len()), (0xA000, 0x18000, 1));
     let changed = read(&NRF52840.lot().with("s1 = 0x18000", "s1 = 0x19000"));
     assert_ne!(made.digest, changed.digest);
+    let named = NRF52840.lot().with("name = \"program\"", "name = \"nsib-storage\"");
+    told(&named, &["lot.toml", "`nsib-storage` is what the image made at lot.toml:"]);
 }
 
 // Key slots.
@@ -501,7 +504,7 @@ fn an_application_that_no_made_slot_verifies_names_itself_and_the_words() {
 // The boot region.
 
 /// MCUboot of one KiB on a chip that can make it immutable.
-fn region(chip: &str, kib: &str) -> Lot {
+pub(crate) fn region(chip: &str, kib: &str) -> Lot {
     let mut lot = embedded(&spki("p256-a")).with("nRF52840", chip);
     let program = [&vectors(0), &rootstamp::image::mcuboot::MAGIC.to_le_bytes()[..], &spki("p256-a")].concat();
     let long = [program, vec![0; 0x400]].concat();
@@ -578,4 +581,39 @@ fn a_file_that_holds_another_word_for_the_boot_region_is_told() {
         told(&lot(&0x001E_200Du32.to_le_bytes()), &["conf.hex", "lot.toml", "holds 0x001E200D", "makes 0x0001200D"]);
     assert_eq!(other.line, Some(2));
     told(&lot(&[0x0D, 0x20, 0x01]), &["conf.hex", "lot.toml", "a part of it"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_numbers_make_the_making_panic_and_what_is_made_is_read_as_it_was_meant(
+        chip in prop::sample::select(&["nRF52840", "nRF5340", "nRF9160", "nRF54L15", "nRF", "ÿ"][..]),
+        format in prop::sample::select(Generation::ALL.map(Generation::name).to_vec()),
+        at in prop_oneof![Just(0x9000), Just(0x00FF_8100), Just(0x00FF_8108), Just(0x00FF_D500), any::<u32>()],
+        size in prop::option::of(prop_oneof![0u32..0x1100, any::<u32>()]),
+        s1 in prop::option::of(any::<u32>()),
+        slots in prop::option::of(prop_oneof![0u32..300, any::<u32>()]),
+        width in prop::option::of(0u32..6),
+        reference in prop::option::of("[ -~]{0,22}"),
+        kib in prop_oneof![0u32..40, any::<u32>()],
+    ) {
+        let number = |word: &str, value: Option<u32>| value.map(|value| format!("{word} = {value}\n")).unwrap_or_default();
+        let quoted = reference.map(|text| format!("reference = '{}'\n", text.replace('\'', "-"))).unwrap_or_default();
+        let counters = slots.map(|slots| format!("counters = {{ nsib = {slots} }}\n")).unwrap_or_default();
+        let words = [format!("at = {at}\n"), number("size", size), number("s1", s1), number("write_width", width), quoted, counters];
+        let mut lot = Stored { words: "", ..NRF52840 }.lot().with("nRF52840", chip).with("sdk-nrf-2026-05", format);
+        lot = lot.with("s0 = 40960\n", &format!("s0 = 40960\n{}", words.concat()));
+        lot = lot.with("[lock]", &format!("[stamp.bootconf]\nprotect_kib = {kib}\n[[stamp.kmu]]\nboot = \"nsib\"\nkeys = []\n[lock]"));
+        prop_assert!(!lot.problems().is_empty());
+        let (start, end) = (lot.recipe.find("[stamp.bootconf]").unwrap(), lot.recipe.find("[lock]").unwrap());
+        lot.recipe.replace_range(start..end, "");
+        if let Ok(product) = lot.read_as(None) {
+            let made = storage(&product).provision.as_ref().unwrap();
+            prop_assert!(made.told.may_be.iter().any(|generation| generation.name() == format));
+            prop_assert_eq!(made.base, Some(at));
+            let boots = plan::lot(product).map(|lot| plan::would_boot(&lot.product, &lot.golden));
+            prop_assert!(chip != "nRF52840" || boots.as_ref().is_ok_and(Vec::is_empty), "{:?}", boots);
+        }
+    }
 }

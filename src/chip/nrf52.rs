@@ -59,6 +59,10 @@ const HARDENED_BUILD: &str = "F0";
 
 /// User information configuration registers, one page. [SVD UICR]
 const UICR: Range<u32> = 0x1000_1000..0x1000_2000;
+/// UICR.NRFFW[0]: where the nRF5 SDK's master boot record finds its bootloader. [SVD UICR.NRFFW; nordic-facts A1]
+const UICR_NRFFW: u32 = 0x1000_1014;
+/// A page of flash. [PS-52840, memory map]
+const PAGE: u32 = 0x1000;
 /// UICR.CUSTOMER[32]. [SVD UICR.CUSTOMER]
 const UICR_CUSTOMER: u32 = 0x1000_1080;
 /// UICR.PSELRESET[2]: port and pin of the reset, both words alike. [SVD UICR.PSELRESET]
@@ -115,6 +119,7 @@ const CUSTOMER: &str = "uicr.customer";
 const REGISTERS: &[(&str, Place)] = &[
     ("FICR.DEVICEID[0]", FICR_DEVICEID),
     ("FICR.INFO.PART", FICR_PART),
+    ("UICR.NRFFW[0]", memory(UICR_NRFFW)),
     ("UICR.CUSTOMER[0]", memory(UICR_CUSTOMER)),
     ("UICR.PSELRESET[0]", memory(UICR_PSELRESET)),
     ("UICR.APPROTECT", memory(UICR_APPROTECT)),
@@ -167,6 +172,9 @@ impl Family for Nrf52840 {
             // UICR.NFCPINS.PROTECT is bit 0, 0 = ordinary pins. [SVD UICR.NFCPINS]
             recipe::Word::NfcPins(NfcPins::Gpio) => Ok(vec![whole("uicr.nfcpins", UICR_NFCPINS, !1)]),
             recipe::Word::NfcPins(NfcPins::Nfc) => Ok(vec![whole("uicr.nfcpins", UICR_NFCPINS, u32::MAX)]),
+            recipe::Word::Bootloader(at) => page_at("uicr.nrffw[0]", UICR_NRFFW, at),
+            // NRFFW[1]. [nordic-facts A1]
+            recipe::Word::MbrParams(at) => page_at("uicr.nrffw[1]", UICR_NRFFW + 4, at),
         }
     }
 
@@ -339,6 +347,17 @@ fn regout0(volts: Volts) -> Word {
         Volts::V3_3 => 5,
     };
     whole("uicr.regout0", UICR_REGOUT0, !7 | code)
+}
+
+/// A word that names a page of flash, which is not the first: the master boot record stands there.
+fn page_at(name: &str, word: u32, at: u32) -> Result<Vec<Word>, String> {
+    if at == 0 || !at.is_multiple_of(PAGE) || !FLASH.contains(&at) {
+        return Err(format!(
+            "0x{at:08X} is no page of flash behind the first: a multiple of 0x{PAGE:X} below 0x{:X}",
+            FLASH.end
+        ));
+    }
+    Ok(vec![whole(name, word, at)])
 }
 
 fn pin_reset(Pin { port, pin }: Pin) -> Result<Vec<Word>, String> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     cli::say,
-    fault::{self, Exit, Fault, Party, Problem},
+    fault::{self, Exit, Fault, Party, Problem, seen},
     ident::Mode,
     plan::{self, Lot},
     recipe::{self, Product},
@@ -62,8 +62,8 @@ impl Arguments {
             Ok(lot) if !self.json => words(lot.1.as_ref(), out),
             Ok(_) => Ok(Exit::Pass),
             Err(wrong) => {
-                let notes = wrong.remarks.iter().filter(|_| !self.json);
-                notes.map(|remark| say(out, &format!("note: {remark}"))).collect::<Result<(), Fault>>()?;
+                let mut notes = wrong.remarks.iter().filter(|_| !self.json);
+                notes.try_for_each(|remark| say(out, &format!("note: {}", seen(remark))))?;
                 Err(fault::all_at_once(&wrong.problems))
             }
         }
@@ -169,7 +169,7 @@ fn words(lot: Option<&Lot>, out: &mut dyn Write) -> Result<Exit, Fault> {
             &format!("{} {}  recipe {}  sha256:{}", product.code, product.title, product.symbols, product.digest),
         )?;
         for remark in &product.remarks {
-            say(out, &format!("note: {remark}"))?;
+            say(out, &format!("note: {}", seen(remark)))?;
         }
     }
     say(out, "whole: no problem was found")?;

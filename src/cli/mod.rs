@@ -66,9 +66,15 @@ impl Arguments {
     }
 }
 
+fn commands(character: char) -> bool {
+    character.is_control() && character != '\n'
+}
+
 /// Writes one line of data; a reader that went away (`| head`) is not an error.
 pub(crate) fn say(out: &mut dyn Write, line: &str) -> Result<(), Fault> {
     use crate::fault::Party;
+    // Whoever made the line showed what a stranger's file holds in escapes; nothing is left to take a terminal over.
+    let line = line.replace(commands, "\u{FFFD}");
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::fault::seen;
+
 /// One statement, and what belongs under it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Branch {
@@ -45,9 +47,9 @@ impl Branch {
 
     fn draw(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
         let indent = 2 * depth;
-        writeln!(f, "{:indent$}{:<16} {}", "", self.label, self.value)?;
+        writeln!(f, "{:indent$}{:<16} {}", "", seen(&self.label), seen(&self.value))?;
         if let Some(why) = &self.warning {
-            writeln!(f, "{:indent$}! {why}", "")?;
+            writeln!(f, "{:indent$}! {}", "", seen(why))?;
         }
         self.branches.iter().try_for_each(|branch| branch.draw(f, depth + 1))
     }

@@ -225,6 +225,12 @@ fn read_pem(bytes: &[u8]) -> Result<PublicKey, BadPem> {
     Err(BadPem::Form("holds a public key under a wrong PEM label; BEGIN PUBLIC KEY is expected".to_owned()))
 }
 
+/// Which private key a text of any kind holds by a PEM label, as a recipe to which one was pasted.
+#[must_use]
+pub fn private_by_label(text: &str) -> Option<&'static str> {
+    labels(text).into_iter().find_map(|label| private_label(&label))
+}
+
 fn labels(text: &str) -> Vec<String> {
     let upper = text.to_ascii_uppercase();
     let label = |rest: &str| rest.split("-----").next().unwrap_or_default().trim().to_owned();

@@ -1,125 +1,116 @@
-//! Would the planned state boot? Asked of the golden state's own bytes and words, as the bootloader will read them.
+//! Would the planned state boot? Asked of the golden state's own bytes and words, as the bootloaders will read them.
 //!
 //! What was checked file by file is checked here once more, as it will stand on the chip: after this nothing but the
-//! wire lies between.
+//! wire lies between. What the golden state cannot tell is said to be undecided, never to be a yes.
 
 use std::ops::Range;
 
 use crate::{
-    chip::{self, Word},
+    chip::{self, Family, Word},
     fault::Problem,
-    file::Read,
-    ident::Digest,
-    image::{Map, mcuboot, vectors},
-    recipe::{Image, Inside, Is, KEY_HASH_WORDS, Product},
+    image::{Map, Segment, vectors},
+    recipe::{Image, Is, Product},
 };
 
-use super::{Golden, Region};
+use super::Golden;
 
-/// Every reason why the bootloader of this product would not start what the golden state holds; each is a problem of
-/// the image that would not start, and names what it contradicts.
-///
-/// It speaks of MCUboot with a key hash on the chip. Other chains were judged with their own storage (`recipe`).
-#[must_use]
-pub fn would_boot(product: &Product, golden: &Golden) -> Vec<Problem> {
-    let by_hash = |image: &&Image| image.inside == Some(Inside::HwKey);
-    let Some(bootloader) = product.images.iter().find(by_hash) else { return Vec::new() };
-    let ram = chip::family(&golden.chip).map_or(vectors::SRAM, chip::Family::ram);
-    let planned = Planned { product, golden, bootloader, ram, told: Told::of(&bootloader.map) };
-    let mut problems = planned.starts();
-    problems.extend(planned.told_places());
-    for image in product.images.iter().filter(|image| image.is == Is::McubootImage) {
-        problems.extend(planned.takes(image));
-    }
-    problems
+mod mcuboot;
+mod nrf5_sdk;
+mod nsib;
+
+/// What the golden state says of its own boot.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Boots {
+    /// Every reason why it would not; each is a problem of what would not start, and names what it contradicts.
+    pub no: Vec<Problem>,
+    /// What no plan can tell, one sentence each.
+    pub undecided: Vec<String>,
 }
 
+impl Boots {
+    fn extend(&mut self, other: Self) {
+        self.no.extend(other.no);
+        self.undecided.extend(other.undecided);
+    }
+}
+
+/// Every reason why the bootloaders of this product would not start what the golden state holds.
+#[must_use]
+pub fn would_boot(product: &Product, golden: &Golden) -> Vec<Problem> {
+    boots(product, golden).no
+}
+
+/// Whether the bootloaders of this product would start what the golden state holds.
+#[must_use]
+pub fn boots(product: &Product, golden: &Golden) -> Boots {
+    let family = chip::family(&golden.chip);
+    let planned = Planned {
+        product,
+        golden,
+        ram: family.map_or(vectors::SRAM, Family::ram),
+        flash: family.map_or(0..0, Family::flash),
+    };
+    let chains = [nsib::ask(&planned), mcuboot::ask(&planned), nrf5_sdk::ask(&planned)];
+    let mut boots = Boots::default();
+    if chains.iter().all(Option::is_none) {
+        let what = "no image is a bootloader that is understood: whether the planned state boots was not asked";
+        boots.undecided.push(what.to_owned());
+    }
+    chains.into_iter().flatten().for_each(|chain| boots.extend(chain));
+    boots
+}
+
+/// The memory of a finished unit.
 struct Planned<'p> {
     product: &'p Product,
     golden: &'p Golden,
-    bootloader: &'p Image,
     ram: Range<u32>,
-    told: Option<Told>,
+    flash: Range<u32>,
 }
 
 impl Planned<'_> {
-    /// The memory that begins where this image does.
+    fn images(&self, is: Is) -> impl Iterator<Item = &Image> {
+        self.product.images.iter().filter(move |image| image.is == is)
+    }
+
+    /// What the golden state holds in place of this image's own bytes; `None` if it holds not all of them.
     fn memory(&self, image: &Image) -> Option<Map> {
-        let first = image.map.first();
-        let holds = |region: &&Region| region.at <= first && u64::from(first) < region.range().end;
-        let region = self.golden.regions.iter().find(holds)?;
-        Map::from_raw(&Read::from_memory(image.file.as_str(), region.bytes.clone()), region.at).ok()
+        let cut = |segment: &Segment| {
+            let wanted = u64::from(segment.at)..segment.end();
+            let holds = |range: Range<u64>| range.start <= wanted.start && wanted.end <= range.end;
+            let region = self.golden.regions.iter().find(|region| holds(region.range()))?;
+            let from = (segment.at - region.at) as usize;
+            let bytes = region.bytes.get(from..from + segment.bytes.len())?.to_vec();
+            Some(Segment { at: segment.at, bytes })
+        };
+        Map::of_segments(image.file.as_str(), image.map.segments().iter().map(cut).collect::<Option<Vec<_>>>()?)
     }
 
-    fn starts(&self) -> Vec<Problem> {
-        let image = self.bootloader;
-        match self.memory(image) {
-            Some(memory) => vectors::read(&memory, image.map.first(), &self.ram).err().unwrap_or_default(),
-            None => vec![image.place.problem(format!("image `{}` ({}) is not in the plan", image.name, image.file))],
-        }
+    /// All of flash that is programmed.
+    fn whole(&self) -> Option<Map> {
+        let segment = |region: &super::Region| Segment { at: region.at, bytes: region.bytes.clone() };
+        Map::of_segments(self.product.source.name(), self.golden.regions.iter().map(segment).collect())
     }
 
-    /// A bootloader that says where it looks is taken at its word.
-    fn told_places(&self) -> Vec<Problem> {
-        let Some(told) = &self.told else { return Vec::new() };
-        let file = &self.bootloader.file;
-        let mut problems = Vec::new();
-        if let (Some(stamp), Some(first)) = (&self.product.key_hash, self.first("key_hash"))
-            && first != told.key_hash
-        {
-            let what = format!("the key hash goes to 0x{first:08X}, but `{file}` reads it at 0x{:08X}", told.key_hash);
-            problems.push(stamp.at.place.problem(what));
+    /// Bytes as the chip reads them: erased where nothing is programmed.
+    fn bytes(&self, range: Range<u32>) -> Vec<u8> {
+        let mut bytes = vec![0xFF; range.len()];
+        for region in &self.golden.regions {
+            let skipped = range.start.saturating_sub(region.at) as usize;
+            let from = region.at.saturating_sub(range.start) as usize;
+            let part = region.bytes.get(skipped..).unwrap_or_default();
+            bytes.iter_mut().skip(from).zip(part).for_each(|(cell, byte)| *cell = *byte);
         }
-        if let (Some(stamp), Some(first)) = (&self.product.counter, self.first("counter"))
-            && (first, stamp.slots) != (told.counter, told.slots)
-        {
-            problems.push(stamp.at.place.problem(format!(
-                "the counter has {} slots from 0x{first:08X}, but `{file}` reads {} from 0x{:08X}",
-                stamp.slots, told.slots, told.counter
-            )));
-        }
-        problems
+        bytes
     }
 
-    fn takes(&self, image: &Image) -> Vec<Problem> {
-        let at = image.map.first();
-        let mut no = Vec::new();
-        if let Some(told) = self.told.as_ref().filter(|told| told.slot != at) {
-            no.push(format!("it stands at 0x{at:08X}, but `{}` looks at 0x{:08X}", self.bootloader.file, told.slot));
+    /// A word of flash or of UICR.
+    fn word(&self, at: u32) -> u32 {
+        if let Some(word) = self.golden.words.iter().find(|word| word.at == at) {
+            return word.value;
         }
-        match self.memory(image).map(|memory| mcuboot::read(&memory, at).map(|read| (memory, read))) {
-            None => no.push("it is not in the plan".to_owned()),
-            Some(Err(problem)) => no.push(problem.what),
-            Some(Ok((memory, read))) => {
-                let wrong = vectors::read(&memory, read.program(), &self.ram).err().into_iter().flatten();
-                no.extend(wrong.map(|problem| problem.what));
-                no.extend(self.trusts(image, &read));
-                no.extend(self.counts(&read));
-            }
-        }
-        no.into_iter().map(|why| image.map.problem_at(at, format!("the planned unit would not boot: {why}"))).collect()
-    }
-
-    /// Hash, signature, and that the key is the one whose hash is stamped.
-    fn trusts(&self, image: &Image, read: &mcuboot::Image) -> Vec<String> {
-        let key = image.signed.as_ref().and_then(|name| self.product.keys.get(name));
-        let mut no: Vec<String> = read.judge(key).objections.into_iter().map(|objection| objection.why).collect();
-        let stamped = self.stamped();
-        if stamped.is_none() || read.public_key().map(Digest::of) != stamped {
-            let source = self.product.source.name();
-            no.push(format!("the key it carries is not the one whose hash {source} stamps"));
-        }
-        no
-    }
-
-    fn counts(&self, read: &mcuboot::Image) -> Option<String> {
-        let counter = self.counter()?;
-        let counted = read.security_counter();
-        counted.is_none_or(|counted| counted < counter).then(|| {
-            let counted = counted.map_or_else(|| "missing".to_owned(), |counted| counted.to_string());
-            let source = self.product.source.name();
-            format!("its security counter is {counted}, the board's as {source} stamps it is {counter}")
-        })
+        let bytes = self.bytes(at..at.saturating_add(4));
+        bytes.first_chunk().map_or(u32::MAX, |word| u32::from_le_bytes(*word))
     }
 
     fn words<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Word> {
@@ -127,43 +118,21 @@ impl Planned<'_> {
         self.golden.words.iter().filter(of)
     }
 
-    fn first(&self, name: &str) -> Option<u32> {
-        self.words(name).map(|word| word.at).next()
-    }
-
-    fn stamped(&self) -> Option<Digest> {
-        let bytes: Vec<u8> =
-            self.words("key_hash").take(KEY_HASH_WORDS as usize).flat_map(|word| word.value.to_le_bytes()).collect();
-        <[u8; 32]>::try_from(bytes).ok().map(Digest)
-    }
-
-    /// The greatest value before the first empty slot.
-    fn counter(&self) -> Option<u32> {
-        self.product.counter.as_ref()?;
-        let used = self.words("counter").map(|word| word.value).take_while(|value| *value != u32::MAX);
-        Some(used.map(|value| !value).max().unwrap_or_default())
+    /// Whether the chip, or what stands before it, can start from this image's first bytes.
+    fn starts(&self, image: &Image) -> Vec<Problem> {
+        match self.memory(image) {
+            Some(memory) => vectors::read(&memory, image.map.first(), &self.ram).err().unwrap_or_default(),
+            None => vec![missing(image)],
+        }
     }
 }
 
-/// What a bootloader says of where it looks. The stand-ins for tests and the demo do; of MCUboot itself nobody knows.
-struct Told {
-    slot: u32,
-    key_hash: u32,
-    counter: u32,
-    slots: u32,
+fn missing(image: &Image) -> Problem {
+    image.place.problem(format!("image `{}` ({}) is not in the plan", image.name, image.file))
 }
 
-/// At the head of a stand-in's table.
-const TABLE: [u8; 4] = *b"RSBL";
-
-/// How far behind its first byte a stand-in has that table.
-const TABLE_AT: u32 = 0x80;
-
-impl Told {
-    fn of(map: &Map) -> Option<Self> {
-        let at = map.first().checked_add(TABLE_AT)?;
-        let word = |index: u32| map.word(at.checked_add(4 * index)?);
-        let told = Self { slot: word(1)?, key_hash: word(2)?, counter: word(3)?, slots: word(4)? };
-        (word(0)?.to_le_bytes() == TABLE).then_some(told)
-    }
+/// An image that would not start, and why.
+fn stopped(image: &Image, why: impl AsRef<str>) -> Problem {
+    let what = format!("the planned unit would not boot: {}", why.as_ref());
+    if image.made.is_some() { image.place.problem(what) } else { image.map.problem_at(image.map.first(), what) }
 }

@@ -4,13 +4,18 @@
 use super::{
     Image,
     devices::Told,
+    keyring::Keyring,
     meant::at,
     written::{Purpose, Written},
 };
 use crate::{
     fault::{Exit, Problem},
     ident::Digest,
-    image::{Map, mcuboot::encryption::Scheme, scan},
+    image::{
+        Map,
+        mcuboot::{self, encryption::Scheme},
+        scan,
+    },
     keys::{Algorithm, refuse::RefuseList},
     page::{Place, Placed},
 };
@@ -79,7 +84,13 @@ impl Declared {
         Some(found.problem(map, what).exit(Exit::KeyRefused))
     }
 
-    pub(super) fn check(&self, written: &Written, images: &[Image], list: Option<&RefuseList>) -> Vec<Told> {
+    pub(super) fn check(
+        &self,
+        written: &Written,
+        images: &[Image],
+        keys: &Keyring,
+        list: Option<&RefuseList>,
+    ) -> Vec<Told> {
         let mut told = Vec::new();
         let hard = |problem: Problem| Told { problem: problem.exit(Exit::KeyRefused), refused: false };
         for second in self.said.iter().skip(1) {
@@ -90,6 +101,7 @@ impl Declared {
         }
         if let Some(said) = self.said.first() {
             told.extend(said.published(list));
+            told.extend(said.signs(keys, images).map(hard));
             told.extend(said.readable(written).map(hard));
             let carried = self.carried.iter().any(|carried| said.is(carried.spki_sha256));
             if said.pin.is_some() && !carried {
@@ -132,6 +144,21 @@ impl Declared {
 impl Said {
     fn is(&self, key: Digest) -> bool {
         self.pin.as_ref().is_some_and(|pin| pin.value == key)
+    }
+
+    /// A key that verifies anything here has its private half in a vault, and never on a board.
+    fn signs(&self, keys: &Keyring, images: &[Image]) -> Option<Problem> {
+        let pin = self.pin.as_ref()?;
+        let public = keys.iter().find(|(_, key)| key.spki_sha256() == pin.value).map(|(name, _)| keys.called(name));
+        let signer =
+            || images.iter().find(|image| image.about.as_ref().and_then(mcuboot::Image::signer) == Some(pin.value));
+        let named = public.map(|name| format!("key {name}"));
+        let named = named.or_else(|| signer().map(|image| format!("the key that signed `{}`", image.file)))?;
+        Some(pin.problem(format!(
+            "[key.{}] declares the private half of {named} to be on every board: who reads one out signs for all; make a \
+             key of its own for decryption",
+            self.name
+        )))
     }
 
     fn published(&self, list: Option<&RefuseList>) -> Option<Told> {

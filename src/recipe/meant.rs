@@ -68,14 +68,16 @@ pub(super) fn read(
     reading.several(written, &images);
     let stored = reading.nsib(written, &images, &keys, list.as_ref());
     let slots = reading.slots(written, &images, &keys, list.as_ref());
-    reading.decryption(written, &images, list.as_ref());
+    reading.decryption(written, &images, &keys, list.as_ref());
     let boot_region = reading.boot_region(written, &images);
     reading.own_key(written);
     let release = written.release.as_ref().and_then(|release| reading.release(release, written, &images, &keys));
     // Made here, not released: nobody vouches for what follows from keys, images and numbers that are.
     let page = written.stamp.as_ref().and_then(|stamp| stamp.dfu_settings.as_ref());
     let page = page.and_then(|page| reading.dfu_settings(page, written, &images));
-    images.extend(stored.made.into_iter().chain(page));
+    let made: Vec<Image> = stored.made.into_iter().chain(page).collect();
+    reading.names_apart(&images, &made);
+    images.extend(made);
     reading.overlaps(&images);
     let vouched = Vouched { devices, release, slots, nsib: stored.storage, boot_region };
     let product = reading.product(written, source, keys, images, vouched);
@@ -128,6 +130,16 @@ impl Reading<'_> {
             Err(problem) => {
                 self.note(name.problem(format!("`{}` {}", name.value, problem.what)).exit(problem.exit));
                 None
+            }
+        }
+    }
+
+    /// Records name images; what is made has its name already.
+    fn names_apart(&mut self, images: &[Image], made: &[Image]) {
+        for image in images {
+            if let Some(made) = made.iter().find(|made| made.name == image.name) {
+                let what = format!("`{}` is what the image made at {} is called", image.name, at(&made.place));
+                self.note(image.place.problem(what));
             }
         }
     }

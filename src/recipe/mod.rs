@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use crate::{
-    fault::Problem,
+    fault::{Exit, Problem},
     file::Read,
     ident::{Digest, Mode, Serial},
     image::{
@@ -15,7 +15,7 @@ use crate::{
         kmu, mcuboot,
         nsib::{Generation, Provision, Width},
     },
-    keys::{AnyKey, PublicKey, refuse::RefuseList},
+    keys::{self, AnyKey, PublicKey, refuse::RefuseList},
     manifest::Release,
 };
 
@@ -209,6 +209,10 @@ pub enum Word {
     PselReset(Pin),
     /// What the NFC pins are.
     NfcPins(NfcPins),
+    /// Where the master boot record of the nRF5 SDK finds its bootloader.
+    Bootloader(u32),
+    /// The page of that record's parameters.
+    MbrParams(u32),
 }
 
 /// A word of a named area; the chip knows where that is, if it has it.
@@ -322,6 +326,7 @@ pub fn chip(path: &Path) -> Option<Placed<String>> {
 pub fn read_from(shelf: &dyn Shelf, path: &Path, mode: Option<Mode>) -> Result<Product, Vec<Problem>> {
     let source = shelf.take(path, FILE_LIMIT).map_err(|problem| vec![problem])?;
     let (written, mut problems) = words::read(&source);
+    problems.extend(pasted(&source));
     let Some(written) = written else { return Err(problems) };
     let name = source.name();
     let (product, more) = meant::read(&written, source, shelf, mode);
@@ -332,6 +337,14 @@ pub fn read_from(shelf: &dyn Shelf, path: &Path, mode: Option<Mode>) -> Result<P
         Some(product) if problems.is_empty() => Ok(product),
         _ => Err(problems),
     }
+}
+
+/// A private key in the recipe itself, in a comment or anywhere.
+fn pasted(source: &Read) -> Option<Problem> {
+    let form = keys::private_by_label(source.text().ok()?)?;
+    let what =
+        format!("holds a private key ({form}); take it out, and take that key as known to everybody from now on");
+    Some(Problem::new(source.name(), what).exit(Exit::KeyRefused))
 }
 
 /// JSON Schema of a product file, for editors.

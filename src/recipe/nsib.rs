@@ -159,18 +159,18 @@ impl Chain<'_> {
             generation: given.generation,
             width: given.provision.width,
             base: given.provision.base,
-            size: self.size(stamp, given.provision),
+            size: self.size(stamp),
             mcuboot_only: given.provision.content.head == Head::McubootOnly,
             kmu: self.kmu,
             place: stamp.place.clone(),
         }
     }
 
-    /// How long the storage is: as said, as Nordic has it on this chip, or as long as there ever is one.
-    fn size(&self, stamp: &WrittenNsib, provision: &Provision) -> u32 {
+    /// How long the storage is that is made; of one in a file only that it is no longer than there ever is one.
+    fn size(&self, stamp: &WrittenNsib) -> u32 {
         let said = stamp.size.as_ref().map(|size| size.value);
         let chip = self.chip.map(|chip| chip.value.as_str()).unwrap_or_default();
-        let area = provision.base.and_then(|base| nsib::area(chip, base, said).ok());
+        let area = stamp.at.as_ref().and_then(|at| nsib::area(chip, at.value, said).ok());
         area.map_or(MAX_AREA, |area| area.size)
     }
 
@@ -252,7 +252,7 @@ impl Chain<'_> {
     /// Whatever stands behind the data in the storage would be taken for its counters, or be in their way.
     fn room(&mut self, stamp: &WrittenNsib, given: Given<'_>) {
         let (Some(at), Some(base)) = (&stamp.at, given.provision.base) else { return };
-        let storage = u64::from(base)..u64::from(base) + u64::from(self.size(stamp, given.provision));
+        let storage = u64::from(base)..u64::from(base) + u64::from(self.size(stamp));
         let data = given.image.map.segments();
         // Sharing the data's own addresses is told of any two images.
         let touches = |one: &Segment, range: &Range<u64>| u64::from(one.at) < range.end && range.start < one.end();
@@ -353,7 +353,7 @@ impl Chain<'_> {
     fn boots(&mut self, stamp: &WrittenNsib, given: Given<'_>) {
         let Given { image, provision, generation } = given;
         // What keeps the storage from being put together was told as a contradiction of generations.
-        let Ok(storage) = Storage::planned(provision, generation, self.size(stamp, provision)) else { return };
+        let Ok(storage) = Storage::planned(provision, generation, self.size(stamp)) else { return };
         if provision.content.head != Head::McubootOnly {
             let (s0, s1) = (storage.s0(), storage.s1());
             let other = |one: &&Image| one.is != Is::Nsib && one.is != Is::NsibProvision;
@@ -387,8 +387,11 @@ impl Chain<'_> {
 
     fn started(&mut self, given: Given<'_>, storage: &Storage, started: &Image) {
         let Some(info) = nsib::firmware_at(&started.map, started.map.first()) else {
-            let what =
-                format!("has no firmware info, and the bootloader of `{}` starts nothing without", given.image.file);
+            let what = format!(
+                "has no firmware info where the bootloader of `{}` looks, {}, and that starts nothing without",
+                given.image.file,
+                nsib::looked_at()
+            );
             self.note(started.map.problem_at(started.map.first(), what));
             return;
         };

@@ -89,7 +89,7 @@ const IMAGE: Words = Words {
 const UICR: Words = Words {
     table: "[uicr]",
     required: &[],
-    optional: &["regout0", "pselreset", "nfcpins"],
+    optional: &["regout0", "pselreset", "nfcpins", "bootloader", "mbr_params"],
     elsewhere: &[
         ("approtect", "is said under [lock]"),
         ("customer", "is filled by [stamp.key_hash], [stamp.counter] and [stamp.serial]"),
@@ -263,6 +263,8 @@ fn uicr(table: &Table<'_>) -> WrittenUicr {
         regout0: table.word("regout0", &volts),
         pselreset: pin(table, "pselreset"),
         nfcpins: table.word("nfcpins", &[("gpio", NfcPins::Gpio), ("nfc", NfcPins::Nfc)]),
+        bootloader: table.number("bootloader"),
+        mbr_params: table.number("mbr_params"),
     }
 }
 

@@ -275,6 +275,10 @@ pub(super) struct WrittenUicr {
     pub(super) pselreset: Option<Placed<Pin>>,
     /// What the two NFC pins are.
     pub(super) nfcpins: Option<Placed<NfcPins>>,
+    /// Where the master boot record of the nRF5 SDK finds its bootloader.
+    pub(super) bootloader: Option<Placed<u32>>,
+    /// The page in which it finds its parameters, and the bootloader the backup of its settings.
+    pub(super) mbr_params: Option<Placed<u32>>,
 }
 
 /// Output voltages of REG0. [nRF52840 PS, UICR.REGOUT0]

@@ -154,3 +154,45 @@ fn nothing_of_a_secret_is_printed_whatever_holds_it() {
         }
     }
 }
+
+#[test]
+fn a_pipe_is_told_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.pem");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let pipe = pipe.to_str().unwrap();
+    for arguments in [&["inspect", pipe][..], &["inspect", "--key", pipe, "Cargo.toml"], &["check", "--recipe", pipe]] {
+        let output = rootstamp(arguments);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), errors.contains("is a pipe")), (Some(2), true), "{errors}");
+    }
+}
+
+#[test]
+fn what_a_file_holds_or_is_called_never_commands_the_terminal() {
+    let escape = "\u{1b}]0;x\u{7}\u{202e}\\n";
+    let package = |field: &str| {
+        let manifest = format!(r#"{{"manifest": {{"{field}": {{"bin_file": "a.bin", "dat_file": "a.dat"}}}}}}"#);
+        crate::dfu::package_with(&manifest)
+    };
+    let recipe = format!("schema = 1\n[key.\"{}\"]\n", "\\u001b[2J\\u202e");
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in [
+        ("a.zip", package(escape)),
+        ("a\u{1b}[2J\nis PASS\u{202e}.pem", vector("keys/p256-a.pub.pem")),
+        ("recipe.toml", recipe.into_bytes()),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        for command in [&["inspect"][..], &["inspect", "--json"], &["check", "--recipe"]] {
+            let output = rootstamp(&[command, &[path.to_str().unwrap()]].concat());
+            let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            let commands = told.chars().filter(|character| character.is_control() && *character != '\n');
+            assert_eq!(commands.count(), 0, "{name:?} {command:?}: {told:?}");
+            let json = command.contains(&"--json");
+            assert!(json || !told.chars().any(|one| one != '\n' && rootstamp::fault::is_unseen(one)), "{told:?}");
+            assert!(!told.contains("\nis PASS"), "{told:?}");
+        }
+    }
+}

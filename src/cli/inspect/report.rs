@@ -12,7 +12,7 @@ use super::{
     memory::ImageReport,
 };
 use crate::{
-    fault::{Exit, Problem},
+    fault::{Exit, Problem, seen},
     file::Read,
     ident::{Digest, hex},
     image::{
@@ -456,7 +456,7 @@ impl Facts {
 }
 
 pub(super) fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
-    writeln!(f, "  {name:<14} {value}")
+    writeln!(f, "  {name:<14} {}", seen(&value.to_string()))
 }
 
 /// A tree, indented under its file.
@@ -472,7 +472,7 @@ impl Display for Report {
 
 impl Display for FileReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.file)?;
+        writeln!(f, "{}", seen(&self.file))?;
         row(f, "is", format!("{} (by {})", self.is, self.told_by))?;
         if let Some((digest, bytes)) = self.sha256.zip(self.bytes) {
             row(f, "file", format!("{bytes} bytes, SHA-256 {digest}"))?;

@@ -17,6 +17,7 @@ mod init;
 pub mod patch;
 pub mod settings;
 mod signature;
+pub mod start;
 mod wire;
 mod zip;
 

@@ -23,19 +23,38 @@ const KEY_AT: usize = ADDRESS_AT + 4 + 32;
 const SIGNATURE_AT: usize = KEY_AT + 64;
 const SIGNATURE_LEN: usize = 64;
 
-/// The description of the firmware that begins here and was not given up.
+/// How far behind the begin of firmware its description may stand; NSIB looks nowhere else. [fw_info.h, FW_INFO_OFFSET0 to 4]
+const INFO_OFFSETS: [u32; 5] = [0, 0x200, 0x400, 0x800, 0x1000];
+
+/// Length of a description without the lists behind it, which has to lie in what was signed. [fw_info.h, ext_apis]
+const INFO_LEN: u32 = 60;
+
+/// The description of the firmware that begins here, where NSIB finds it, if it was not given up.
 #[must_use]
 pub fn firmware_at(map: &Map, at: u32) -> Option<FirmwareInfo> {
-    bootloader::firmware(map).into_iter().find(|info| info.address == at && info.valid)
+    let found = |info: &FirmwareInfo| {
+        info.address == at && info.valid && info.at.checked_sub(at).is_some_and(|offset| INFO_OFFSETS.contains(&offset))
+    };
+    bootloader::firmware(map).into_iter().find(found)
+}
+
+/// For messages: where descriptions are looked for.
+#[must_use]
+pub fn looked_at() -> String {
+    let offsets = INFO_OFFSETS.map(|offset| format!("0x{offset:X}"));
+    format!("{} behind its begin", offsets.join(", "))
 }
 
 /// Why NSIB would not take this firmware for signed by that key; `None` if it would.
 #[must_use]
 pub fn unsigned(map: &Map, info: &FirmwareInfo, key: &AnyKey) -> Option<String> {
-    let end = info.address.checked_add(info.size)?;
-    let Some(program) = map.bytes(info.address..end) else {
+    let end = info.address.checked_add(info.size);
+    let Some((end, program)) = end.and_then(|end| Some((end, map.bytes(info.address..end)?))) else {
         return Some(format!("the file has not all of the {} bytes that its firmware info claims", info.size));
     };
+    if info.at.checked_add(INFO_LEN).is_none_or(|behind| behind >= end) {
+        return Some("its firmware info lies outside of what was signed".to_owned());
+    }
     let Some(behind) = validation_info(map, end) else {
         return Some("no signature stands behind the program".to_owned());
     };

@@ -257,8 +257,8 @@ impl Reading<'_> {
     }
 
     /// The one private key that may be on a board.
-    pub(super) fn decryption(&mut self, written: &Written, images: &[Image], list: Option<&RefuseList>) {
-        let told = self.decryption.check(written, images, list);
+    pub(super) fn decryption(&mut self, written: &Written, images: &[Image], keys: &Keys, list: Option<&RefuseList>) {
+        let told = self.decryption.check(written, images, keys, list);
         self.told(told);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Keys, Reading, at};
 use crate::{
-    fault::Problem,
+    fault::{Exit, Problem},
     ident::Digest,
     image::{
         self, Map,
@@ -61,6 +61,9 @@ impl Reading<'_> {
             }
             Is::Raw => {}
         }
+        if let Some(list) = list {
+            self.secrets(written, &map, is, about.as_ref(), list);
+        }
         self.stowaways(written, &map, is);
         Some(Image {
             name: written.name.as_ref()?.value.clone(),
@@ -77,6 +80,39 @@ impl Reading<'_> {
             made: None,
             place: written.place.clone(),
         })
+    }
+
+    /// No image holds a private half or a refused key, whatever it is. Bootloaders are looked into by themselves: theirs
+    /// may hold the declared decryption key.
+    fn secrets(
+        &mut self,
+        written: &WrittenImage,
+        map: &Map,
+        is: Is,
+        about: Option<&mcuboot::Image>,
+        list: &RefuseList,
+    ) {
+        if matches!(is, Is::Mcuboot | Is::Nsib) {
+            return;
+        }
+        let replaced = written.patch.as_ref().and_then(|patch| patch.at.as_ref()).map(|at| at.value);
+        // By whom an image is signed, and which hashes provision data holds, is told with more words.
+        let told = |at: u32| is == Is::NsibProvision || about.is_some_and(|about| at >= about.program_end());
+        for found in scan::keys(map, list).iter().filter(|found| Some(found.at) != replaced) {
+            let what = format!(
+                "{} is inside image `{}`",
+                found.describe(),
+                written.name.as_ref().map_or("", |name| &name.value)
+            );
+            match (&found.kind, &found.refused) {
+                (scan::Kind::Private(_), _) => {
+                    let what = format!("{what}: no private key goes on a board but one that decrypts its images");
+                    self.note(found.problem(map, what).exit(Exit::KeyRefused));
+                }
+                (_, Some(_)) if !told(found.at) => self.refuse(found.problem(map, what)),
+                (scan::Kind::P256(_) | scan::Kind::Other(_) | scan::Kind::Raw(_), _) => {}
+            }
+        }
     }
 
     /// An image for MCUboot inside something else, as in a build's merged file, would be flashed without anybody having

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::Reading;
 use crate::{
-    fault::Problem,
+    fault::{Exit, Problem},
     file::Read,
     image::{Map, elf},
+    keys,
     page::Placed,
     recipe::{Is, written::WrittenImage},
 };
@@ -63,6 +64,11 @@ impl Form {
 impl Reading<'_> {
     pub(super) fn map(&mut self, written: &WrittenImage, name: &Placed<String>, file: &Read) -> Option<Map> {
         let is = written.is.as_ref().map(|is| is.value);
+        if let Some(form) = std::str::from_utf8(&file.bytes).ok().and_then(keys::private_by_label) {
+            let what = format!("`{}` holds a private key ({form}); none goes on a board", name.value);
+            self.note(name.problem(what).exit(Exit::KeyRefused));
+            return None;
+        }
         let read = form(name, file, is).and_then(|form| match (form, &written.at) {
             (Form::IntelHex, None) => Map::from_hex(file),
             (Form::Elf, None) => Map::from_elf(file),

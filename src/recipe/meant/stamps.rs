@@ -101,10 +101,14 @@ impl Reading<'_> {
                 self.remarks.push(format!("uicr.{name} is not said and stays erased, which means {erased}"));
             }
         }
+        let bootloader = written.and_then(|uicr| uicr.bootloader.as_ref());
+        let parameters = written.and_then(|uicr| uicr.mbr_params.as_ref());
         let settings = [
             regout0.map(|volts| Setting { word: Word::Regout0(volts.value), place: volts.place.clone() }),
             pselreset.map(|pin| Setting { word: Word::PselReset(pin.value), place: pin.place.clone() }),
             nfcpins.map(|pins| Setting { word: Word::NfcPins(pins.value), place: pins.place.clone() }),
+            bootloader.map(|at| Setting { word: Word::Bootloader(at.value), place: at.place.clone() }),
+            parameters.map(|at| Setting { word: Word::MbrParams(at.value), place: at.place.clone() }),
         ];
         settings.into_iter().flatten().collect()
     }

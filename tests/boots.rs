@@ -1,0 +1,457 @@
+//! Planned states that would not boot: for every reason there is one that shows it, chain by chain.
+
+use std::sync::Arc;
+
+use rootstamp::{
+    file::Read,
+    ident::hex,
+    image::{
+        dfu::{crc32, patch::PLACEHOLDER, settings},
+        mcuboot,
+    },
+    keys::P256_SPKI_HEAD,
+    plan::{self, Golden, Lot as Planned},
+    recipe::{Inside, Product},
+    session::news::Verdict,
+    virtual_board::{Latch, Silicon, Slot, lock},
+};
+
+use crate::{
+    crosscheck::{chain, key, program, read, signed, vector},
+    line::{Line, virgin},
+    recipe::{APPLICATION, Application, BOOTLOADER, Lot, as_hex, bootloader_with, spki, vectors},
+    stamps::{HEAD, NRF52840, Stored, alone, image},
+};
+
+fn planned(lot: &Lot) -> Planned {
+    plan::lot(read(lot)).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+/// A plan with something wrong in it, and what is told of that.
+fn no(lot: &Planned, spoil: impl Fn(&mut Product, &mut Golden), names: &[&str]) {
+    let (mut product, mut golden) = (lot.product.clone(), lot.golden.clone());
+    assert_eq!(plan::would_boot(&product, &golden), Vec::new());
+    spoil(&mut product, &mut golden);
+    let problems = plan::would_boot(&product, &golden);
+    let hit = |told: &String| names.iter().all(|name| told.contains(name));
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(hit), "{names:?}: {told:#?}");
+}
+
+/// What cannot be told of a plan, which is no reason against it.
+fn undecided(lot: &Planned, spoil: impl Fn(&mut Product, &mut Golden), names: &[&str]) {
+    let (mut product, mut golden) = (lot.product.clone(), lot.golden.clone());
+    spoil(&mut product, &mut golden);
+    let boots = plan::boots(&product, &golden);
+    assert_eq!(boots.no, Vec::new());
+    let hit = |told: &String| names.iter().all(|name| told.contains(name));
+    assert!(boots.undecided.iter().any(hit), "{names:?}: {:#?}", boots.undecided);
+}
+
+/// Other bytes in planned flash.
+fn put(golden: &mut Golden, at: u32, bytes: &[u8]) {
+    let holds = |region: &&mut plan::Region| region.at <= at && ((at - region.at) as usize) < region.bytes.len();
+    let region = golden.regions.iter_mut().find(holds).unwrap();
+    let from = (at - region.at) as usize;
+    region.bytes[from..from + bytes.len()].copy_from_slice(bytes);
+}
+
+fn word(golden: &mut Golden, at: u32, word: u32) {
+    put(golden, at, &word.to_le_bytes());
+}
+
+fn without(golden: &mut Golden, name: &str) {
+    let before = golden.regions.len();
+    golden.regions.retain(|region| !region.name.starts_with(name));
+    assert!(golden.regions.len() < before, "{name}");
+}
+
+// MCUboot with its keys inside.
+
+#[test]
+fn an_image_that_no_key_in_the_planned_bootloader_signed_would_not_boot() {
+    let lot = planned(&chain("p256-a"));
+    let other = spki("p256-b");
+    no(
+        &lot,
+        |_, golden| put(golden, 0x14, &other),
+        &[APPLICATION, "the key in the planned", BOOTLOADER, "did not make"],
+    );
+    no(&lot, |_, golden| put(golden, 0x14 + 40, &[0; 8]), &[APPLICATION, "no key stands in the planned", BOOTLOADER]);
+    no(&lot, |_, golden| put(golden, 0x1000 + 40, &[9]), &[APPLICATION, "hash does not fit"]);
+    no(&lot, |_, golden| put(golden, 0x1000, &[0; 4]), &[APPLICATION, "would not boot"]);
+    no(&lot, |_, golden| put(golden, 0x1020 + 4, &[0; 4]), &[APPLICATION, "even"]);
+    no(&lot, |_, golden| without(golden, "application"), &[APPLICATION, "not in the plan"]);
+    no(&lot, |_, golden| put(golden, 4, &[0; 4]), &["even"]);
+    no(&lot, |_, golden| without(golden, "bootloader"), &[BOOTLOADER, "not in the plan"]);
+    let counter = |golden: &mut Golden| {
+        golden.words.iter_mut().find(|word| word.name == "counter[1]").unwrap().value = !9;
+    };
+    no(&lot, |_, golden| counter(golden), &[APPLICATION, "lot.toml", "it is 9"]);
+    let two = bootloader_with(&[spki("p256-a"), spki("p256-b")].concat()).files[BOOTLOADER].clone();
+    let both = format!("[key.b]\nfile = \"b.pem\"\nspki_sha256 = \"{}\"\n[uicr]", key("p256-b").spki_sha256());
+    let mut lot =
+        chain("p256-a").with_file(BOOTLOADER, two).with("[uicr]", &both).with("[\"root\"]", "[\"root\", \"b\"]");
+    lot.files.insert("b.pem".to_owned(), vector("keys/p256-b.pub.pem"));
+    let length = u32::try_from(Application::by("p256-a").signed().len()).unwrap();
+    let last = 0x1000 + length - 4;
+    no(&planned(&lot), |_, golden| put(golden, last, &[0; 4]), &[APPLICATION, "none of the 2 keys"]);
+}
+
+#[test]
+fn a_key_of_every_kind_is_found_in_the_planned_bootloader() {
+    for name in ["p256-a", "p384-a", "ed25519-a", "rsa2048-a", "rsa3072-a"] {
+        let lot = planned(&chain(name));
+        no(&lot, |_, golden| put(golden, 0x14 + 30, &[0; 8]), &[APPLICATION, "in the planned", BOOTLOADER]);
+    }
+}
+
+#[test]
+fn keys_in_slots_are_never_called_right() {
+    let lot = planned(&chain("ed25519-a"));
+    let kmu = |product: &mut Product| product.images[0].inside = Some(Inside::Kmu);
+    undecided(&lot, |product, _| kmu(product), &[BOOTLOADER, "key slots", "no plan can tell"]);
+    no(&lot, |product, golden| (kmu(product), put(golden, 0x1000 + 40, &[9])).0, &[APPLICATION, "hash does not fit"]);
+    assert!(plan::boots(&lot.product, &lot.golden).undecided.is_empty());
+}
+
+#[test]
+fn what_starts_a_bootloader_that_is_not_first_is_not_asked() {
+    let first = as_hex(0, &vectors(0));
+    let moved = [&vectors(0x8000), &mcuboot::MAGIC.to_le_bytes()[..], &spki("p256-a")].concat();
+    let higher = Application { at: 0x10000, program: vectors(0x10020), ..Application::by("p256-a") };
+    let lot = chain("p256-a")
+        .with_file(BOOTLOADER, as_hex(0x8000, &moved))
+        .with_file(APPLICATION, as_hex(0x10000, &higher.signed()))
+        .with("[uicr]", &format!("{}[uicr]", image("first", "first.hex", &first, "is = \"raw\"")))
+        .with_file("first.hex", first);
+    let lot = planned(&lot);
+    undecided(&lot, |_, _| (), &[BOOTLOADER, "0x00008000", "was not asked"]);
+    assert!(lot.product.remarks.iter().any(|remark| remark.contains("was not asked")), "{:?}", lot.product.remarks);
+}
+
+#[test]
+fn a_product_without_a_bootloader_that_is_understood_is_not_said_to_boot() {
+    let raw = as_hex(0, &vectors(0));
+    let text =
+        [HEAD, "chip = \"nRF52840\"\n", &image("raw", "raw.hex", &raw, "is = \"raw\""), "[lock]\napprotect = true\n"];
+    let lot = planned(&Lot { recipe: text.concat(), files: [("raw.hex".to_owned(), raw)].into() });
+    undecided(&lot, |_, _| (), &["no image is a bootloader that is understood"]);
+    assert!(lot.product.remarks.iter().any(|remark| remark.contains("was not asked")), "{:?}", lot.product.remarks);
+}
+
+#[test]
+fn each_units_own_key_is_asked_of_the_state_that_the_unit_gets() {
+    let good = read(&Lot::good());
+    let (first, second) = (good.serial.nth(1).unwrap(), good.serial.nth(2).unwrap());
+    let table = format!(
+        "serial,key\n{},{}\n{},{}\n",
+        first.as_str(),
+        hex(key("p256-a").spki()),
+        second.as_str(),
+        hex(key("p256-b").spki())
+    );
+    let place = [&P256_SPKI_HEAD[..], PLACEHOLDER].concat();
+    let recipe = chain("p256-a").with("[\"root\"]", "[\"device\"]\npatch = { at = 0x14, form = \"spki\" }");
+    let (start, end) = (recipe.recipe.find("[key.root]").unwrap(), recipe.recipe.find("[[image]]").unwrap());
+    let mut lot = recipe.with_file(BOOTLOADER, bootloader_with(&place).files[BOOTLOADER].clone());
+    lot.recipe.replace_range(start..end, "[key.device]\nselect = { by = \"serial\", table = \"table.csv\" }\n\n");
+    let start = lot.recipe.find("[[image]]\nname   = \"application\"").unwrap();
+    let end = lot.recipe.find("[uicr]").unwrap();
+    lot.recipe.replace_range(start..end, "");
+    lot.files.insert("table.csv".to_owned(), table.into_bytes());
+    // No recipe can name a key for one unit's image: the image is added behind its back.
+    let mut product = read(&lot);
+    let shared = read(&chain("p256-a"));
+    product.images.push(shared.images[1].clone());
+    product.keys.extend(shared.keys);
+    let lot = plan::lot(product).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert!(
+        lot.product.remarks.iter().any(|remark| remark.contains("is asked unit by unit")),
+        "{:?}",
+        lot.product.remarks
+    );
+    let own = lot.for_unit(&first).unwrap().unwrap();
+    assert_eq!(plan::boots(&own.product, &own.golden), plan::Boots::default());
+    let fault = lot.for_unit(&second).err().unwrap();
+    assert_eq!(fault.code, "C-142");
+    let told = fault.causes.join("\n");
+    assert!(told.contains(APPLICATION) && told.contains("did not make its signature"), "{told}");
+}
+
+// Nordic's immutable bootloader.
+
+const STORAGE: u32 = 0x9028;
+const KEY: u32 = STORAGE + 12;
+
+#[test]
+fn storage_that_would_start_nothing_is_told_from_the_planned_bytes() {
+    let lot = planned(&NRF52840.lot());
+    no(&lot, |_, golden| without(golden, "nsib-storage"), &["b0.hex", "no image stands", "0xFFFFFFFF"]);
+    no(&lot, |_, golden| word(golden, STORAGE, 0xB000), &["b0.hex", "no image stands", "0x0000B000 or 0x00018000"]);
+    no(&lot, |_, golden| word(golden, STORAGE + 8, 17), &["app.hex", "17 keys"]);
+    no(&lot, |_, golden| word(golden, STORAGE + 8, 0), &["app.hex", "not among the valid keys"]);
+    no(&lot, |_, golden| word(golden, KEY, 0x51FA_FFFF), &["app.hex", "neither valid nor revoked"]);
+    no(&lot, |_, golden| word(golden, KEY, 0x50FA_0000), &["app.hex", "not among the valid keys"]);
+    no(&lot, |_, golden| word(golden, KEY + 4, u32::MAX), &["app.hex", "holds 0xFFFF"]);
+    no(&lot, |_, golden| word(golden, KEY + 4, 1), &["app.hex", "not among the valid keys"]);
+    no(&lot, |_, golden| put(golden, 4, &[0; 4]), &["b0.hex", "even"]);
+    no(&lot, |_, golden| without(golden, "b0"), &["b0.hex", "not in the plan"]);
+    no(&lot, |product, _| product.nsib = None, &["b0.hex", "starts nothing", "[stamp.nsib]"]);
+    let unknown = |product: &mut Product| product.nsib.as_mut().unwrap().base = None;
+    undecided(&lot, |product, _| unknown(product), &["where NSIB's storage begins is not known"]);
+    let slots = |product: &mut Product| product.nsib.as_mut().unwrap().kmu = true;
+    undecided(&lot, |product, _| slots(product), &["app.hex", "key slots", "no plan can tell"]);
+    let unread = |product: &mut Product| product.images.remove(0);
+    undecided(&lot, |product, _| drop(unread(product)), &["no image is NSIB", "was not asked"]);
+    let file = planned(&crate::crosscheck::nsib(crate::crosscheck::provision("nrf52840-1key")));
+    no(&file, |_, golden| word(golden, KEY + 4, 1), &["app.hex", "not among the valid keys"]);
+}
+
+#[test]
+fn firmware_that_nsib_would_not_take_is_told_from_the_planned_bytes() {
+    let lot = planned(&NRF52840.lot());
+    let (info, behind) = (0xA200, 0xA248);
+    no(&lot, |_, golden| word(golden, 0xA008, 0), &["app.hex", "not made by that key"]);
+    no(&lot, |_, golden| word(golden, 0xA004, 0), &["app.hex", "even"]);
+    no(&lot, |_, golden| word(golden, info + 32, 0x9102_0000), &["app.hex", "no firmware info"]);
+    no(&lot, |_, golden| word(golden, info + 16, 0x1000), &["app.hex", "has not all of the 4096 bytes"]);
+    no(&lot, |_, golden| word(golden, info + 16, u32::MAX), &["app.hex", "has not all of the 4294967295 bytes"]);
+    no(&lot, |_, golden| word(golden, info + 16, 0x23C), &["app.hex", "firmware info lies outside"]);
+    let moved = |golden: &mut Golden| {
+        let region = golden.regions.iter_mut().find(|region| region.at == 0xA000).unwrap();
+        let info = region.bytes[0x200..0x23C].to_vec();
+        region.bytes[0x200..0x23C].fill(0);
+        region.bytes[0x100..0x13C].copy_from_slice(&info);
+    };
+    no(&lot, |_, golden| moved(golden), &["app.hex", "no firmware info", "0x0, 0x200, 0x400, 0x800, 0x1000"]);
+    no(&lot, |_, golden| word(golden, info + 28, 0xA008), &["app.hex", "stack pointer"]);
+    no(&lot, |_, golden| word(golden, behind, 0), &["app.hex", "no signature stands behind"]);
+    no(&lot, |_, golden| word(golden, behind + 12, 0xB000), &["app.hex", "that of another program"]);
+    no(&lot, |_, golden| word(golden, behind + 48, 0), &["app.hex", "the key behind the program is another one"]);
+    no(&lot, |_, golden| word(golden, behind + 112, 0), &["app.hex", "not made by that key"]);
+    no(&lot, |_, golden| without(golden, "program"), &["app.hex", "not in the plan"]);
+    let unsigned = |product: &mut Product| product.images[1].signed = None;
+    no(&lot, |product, _| unsigned(product), &["app.hex", "which key signed it"]);
+}
+
+#[test]
+fn counters_that_stand_above_what_they_count_are_told_from_the_planned_bytes() {
+    let counted = Stored { words: "at = 0x9000\ncounters = { nsib = 20 }", ..NRF52840 };
+    let slot = KEY + 20 + 4 + 4;
+    let used = |golden: &mut Golden| put(golden, slot, &(!(5u16 << 1 | 1)).to_le_bytes());
+    no(&planned(&counted.lot()), |_, golden| used(golden), &["app.hex", "below the stored version 5"]);
+    let alone = planned(&alone("nRF52840", "at = 0x9000\ncounters = { mcuboot = 30 }"));
+    let slot = 0x9000 + 52 + 4 + 4;
+    no(&alone, |_, golden| put(golden, slot, &(!9u16).to_le_bytes()), &[APPLICATION, "9"]);
+    no(&alone, |_, golden| without(golden, "nsib-storage"), &["lot.toml", "no counter for MCUboot"]);
+}
+
+/// NSIB, MCUboot with its key inside as its firmware, and an application; NSIB's storage counts for both.
+pub(crate) fn three_stages() -> Lot {
+    let inside = [&mcuboot::MAGIC.to_le_bytes()[..], &spki("p256-a"), &[0]].concat();
+    let second = as_hex(0xA000, &signed(0xA000, &program(0xA000, 1, &inside), "p256-a"));
+    let third = Application { at: 0x20000, program: vectors(0x20020), ..Application::good() };
+    let third = as_hex(0x20000, &third.signed());
+    let stored = Stored { words: "at = 0x9000\ncounters = { mcuboot = 30 }", ..NRF52840 };
+    let words = "is = \"mcuboot\"\nkeys = \"embedded\"\ntrusts = [\"p256-a\"]\nsigned";
+    let more = image("third", "third.hex", &third, "is = \"mcuboot-image\"\nsigned = \"p256-a\"");
+    let lot = stored.lot().with_file("app.hex", second).with("is = \"raw\"\nsigned", words);
+    lot.with("[stamp.nsib]", &format!("{more}[stamp.nsib]")).with_file("third.hex", third)
+}
+
+#[test]
+fn each_stage_of_a_chain_of_three_is_asked_by_the_one_before_it() {
+    let lot = planned(&three_stages());
+    assert_eq!(plan::boots(&lot.product, &lot.golden), plan::Boots::default());
+    no(&lot, |_, golden| word(golden, KEY + 4, 1), &["app.hex", "not among the valid keys"]);
+    no(&lot, |_, golden| put(golden, 0xA100, &[7]), &["app.hex", "not made by that key"]);
+    no(&lot, |_, golden| put(golden, 0xA240 + 40, &[0; 8]), &["third.hex", "no key stands in the planned `app.hex`"]);
+    no(&lot, |_, golden| put(golden, 0x20000 + 40, &[7]), &["third.hex", "hash does not fit"]);
+    let counter = KEY + 20 + 4 + 4;
+    no(&lot, |_, golden| put(golden, counter, &(!9u16).to_le_bytes()), &["third.hex", "is below the chip's 9"]);
+}
+
+// The nRF5 SDK.
+
+const MBR: &str = "mbr.hex";
+const LOADER: &str = "loader.hex";
+
+fn boot_record(bootloader: u32) -> Vec<u8> {
+    let mut record = [vectors(0), vec![0xFF; 0xFF0]].concat();
+    record[0xFF8..0xFFC].copy_from_slice(&bootloader.to_le_bytes());
+    as_hex(0, &record)
+}
+
+fn application(at: u32) -> Vec<u8> {
+    as_hex(at, &[vectors(at), vec![7; 0x100]].concat())
+}
+
+/// Boot record, bootloader and application, with a settings page and these words in UICR.
+pub(crate) fn sdk(uicr: &str) -> Lot {
+    let files =
+        [(MBR, boot_record(u32::MAX)), (LOADER, as_hex(0xF8000, &vectors(0xF8000))), ("app.hex", application(0x1000))];
+    let images: String = files
+        .iter()
+        .map(|(name, bytes)| image(name.strip_suffix(".hex").unwrap(), name, bytes, "is = \"raw\""))
+        .collect();
+    let page = "[stamp.dfu_settings]\nversion = 2\napplication = \"app\"\napp_version = 4\nbl_version = 2\n";
+    let recipe = format!("{HEAD}chip = \"nRF52840\"\n{images}[uicr]\n{uicr}\n{page}[lock]\napprotect = true\n");
+    Lot { recipe, files: files.map(|(name, bytes)| (name.to_owned(), bytes)).into() }
+}
+
+pub(crate) const UICR: &str = "bootloader = 0xF8000\nmbr_params = 0xFE000";
+
+#[test]
+fn a_boot_record_that_finds_no_bootloader_starts_nothing() {
+    let lot = planned(&sdk(UICR));
+    assert_eq!(plan::boots(&lot.product, &lot.golden), plan::Boots::default());
+    let unset = |golden: &mut Golden| golden.words.retain(|word| word.at != 0x1000_1014);
+    no(&lot, |_, golden| unset(golden), &["lot.toml", "0x00000FF8", "0x10001014", "`bootloader` under [uicr]"]);
+    no(&lot, |_, golden| word(golden, 0xFF8, 0xE0000), &["lot.toml", "no image stands at 0x000E0000"]);
+    no(&lot, |_, golden| put(golden, 4, &[0; 4]), &["mbr.hex", "even"]);
+    no(&lot, |_, golden| without(golden, "mbr"), &["mbr.hex", "not in the plan"]);
+    no(&lot, |_, golden| put(golden, 0xF8004, &[0; 4]), &["loader.hex", "even"]);
+    no(&lot, |_, golden| without(golden, "loader"), &["loader.hex", "not in the plan"]);
+    let problems = plan::lot(read(&sdk(""))).map(|lot| lot.golden.digest).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(problems[0].to_string().contains("`bootloader` under [uicr]"), "{}", problems[0]);
+    let recorded = sdk("").with_file(MBR, boot_record(0xF8000));
+    undecided(&planned(&recorded), |_, _| (), &["0x10001018", "was not asked"]);
+}
+
+#[test]
+fn an_application_that_the_settings_page_does_not_vouch_for_is_not_started() {
+    let lot = planned(&sdk(UICR));
+    let page = 0xFF000;
+    let both = |golden: &mut Golden, at: u32, bytes: &[u8]| {
+        [page, page - 0x1000].iter().for_each(|page| put(golden, page + at, bytes));
+    };
+    no(&lot, |_, golden| put(golden, 0x1080, &[8]), &["lot.toml", "app.hex", "the application has the CRC32"]);
+    no(&lot, |_, golden| both(golden, 0x08, &[9]), &["lot.toml", "app.hex", "the CRC32 is written as"]);
+    no(&lot, |_, golden| both(golden, 0x20, &[0]), &["lot.toml", "bank code is 0"]);
+    no(&lot, |_, golden| both(golden, 0x18, &[4]), &["lot.toml", "the application has 272 bytes, the page says 260"]);
+    no(&lot, |_, golden| both(golden, 0x2A2, &[1, 2, 3, 4]), &["lot.toml", "boot validation is that of another"]);
+    no(&lot, |_, golden| both(golden, 0x04, &[3]), &["lot.toml", "its layout is 3"]);
+    no(
+        &lot,
+        |_, golden| put(golden, page - 0x1000 + 8, &[9]),
+        &["lot.toml", "the backup at 0x000FE000 says something else"],
+    );
+    let single = |golden: &mut Golden| golden.regions.retain(|region| region.at != 0xFE000);
+    no(&lot, |_, golden| single(golden), &["lot.toml", "is not at 0x000FE000"]);
+    no(&lot, |_, golden| without(golden, "dfu-settings"), &["lot.toml", "no settings page at 0x000FF000"]);
+    no(&lot, |_, golden| put(golden, 0x1004, &[0; 4]), &["app.hex", "even"]);
+    no(&lot, |_, golden| without(golden, "app"), &["app.hex", "not in the plan"]);
+}
+
+#[test]
+fn what_only_the_bootloader_checks_is_not_said_to_be_right() {
+    let lot = planned(&sdk(UICR));
+    let spoilt = |golden: &mut Golden, at: u32, kind: u8| {
+        for page in [0xFF000, 0xFE000] {
+            put(golden, page + at, &[kind]);
+            let bytes = golden.regions.iter().find(|region| region.at == page).unwrap().bytes[0x260..0x323].to_vec();
+            word(golden, page + 0x25C, crc32(&bytes));
+        }
+    };
+    undecided(&lot, |_, golden| spoilt(golden, 0x260, 1), &["check the SoftDevice", "not asked"]);
+    undecided(&lot, |_, golden| spoilt(golden, 0x2A1, 3), &["the application's signature", "not asked"]);
+}
+
+/// A SoftDevice says where it ends, and the application begins there.
+fn softdevice(end: u32) -> Vec<u8> {
+    let mut bytes = [vectors(0x1000), vec![3; 0x6FF0]].concat();
+    bytes[0x2004..0x2008].copy_from_slice(&0x51B1_E5DBu32.to_le_bytes());
+    bytes[0x2008..0x200C].copy_from_slice(&end.to_le_bytes());
+    as_hex(0x1000, &bytes)
+}
+
+#[test]
+fn the_application_is_looked_for_where_the_planned_softdevice_ends() {
+    let with = |end: u32| {
+        let device = softdevice(end);
+        sdk(UICR)
+            .with_file("app.hex", application(0x8000))
+            .with("[uicr]", &format!("{}[uicr]", image("device", "device.hex", &device, "is = \"raw\"")))
+            .with_file("device.hex", device)
+    };
+    let lot = planned(&with(0x7F04));
+    no(&lot, |_, golden| word(golden, 0x3008, 0x9000), &["lot.toml", "no image stands at 0x00009000"]);
+    no(&lot, |_, golden| word(golden, 0x3008, u32::MAX - 1), &["lot.toml", "no image stands at 0xFFFFFFFF"]);
+    no(&lot, |_, golden| word(golden, 0x3004, 0), &["lot.toml", "device.hex", "bytes, the page says"]);
+}
+
+#[test]
+fn what_stands_in_a_gap_of_the_application_is_checked_with_it() {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let end = ":00000001FF\n";
+    let gapped = text(application(0x1000)).replace(end, "") + &text(as_hex(0x2000, &[5; 64]));
+    let other = as_hex(0x1800, &[6; 64]);
+    let lot = |files: bool| {
+        let lot = sdk(UICR).with_file("app.hex", gapped.clone().into_bytes());
+        if !files {
+            return lot;
+        }
+        lot.with("[uicr]", &format!("{}[uicr]", image("other", "other.hex", &other, "is = \"raw\"")))
+            .with_file("other.hex", other.clone())
+    };
+    assert!(plan::lot(read(&lot(false))).is_ok());
+    let problems = plan::lot(read(&lot(true))).map(|lot| lot.golden.digest).unwrap_err();
+    assert!(problems.iter().any(|problem| problem.what.contains("the application has the CRC32")), "{problems:#?}");
+}
+
+#[test]
+fn a_settings_page_that_comes_as_a_file_is_asked_like_one_that_is_made() {
+    let made = planned(&sdk(UICR));
+    let mut regions = made.golden.regions.iter().filter(|region| region.name.starts_with("dfu-settings"));
+    let page = regions.next_back().unwrap().bytes.clone();
+    let lot = |page: &[u8]| {
+        let text = sdk(UICR);
+        let start = text.recipe.find("[stamp.dfu_settings]").unwrap();
+        let end = text.recipe.find("[lock]").unwrap();
+        let file = as_hex(0xFF000, page);
+        let mut lot = text;
+        lot.recipe.replace_range(start..end, "");
+        lot.with("[uicr]", &format!("{}[uicr]", image("page", "page.hex", &file, "is = \"raw\"")))
+            .with_file("page.hex", file)
+    };
+    let problems = plan::lot(read(&lot(&page))).map(|lot| lot.golden.digest).unwrap_err();
+    assert!(problems[0].to_string().contains("is not at 0x000FE000"), "{problems:#?}");
+    let mut other = page.clone();
+    other[0x1C] ^= 1;
+    let crc = crc32(&other[4..0x5C]);
+    other[..4].copy_from_slice(&crc.to_le_bytes());
+    let problems = plan::lot(read(&lot(&other))).map(|lot| lot.golden.digest).unwrap_err();
+    assert!(problems.iter().any(|problem| problem.what.contains("the application has the CRC32")), "{problems:#?}");
+    assert!(settings::page_of("nRF52840") == Some(0xFF000));
+}
+
+#[test]
+fn a_bootloaders_address_is_a_page_of_flash() {
+    for wrong in ["0xF8004", "0", "0x100000"] {
+        let lot = sdk(&UICR.replace("0xF8000", wrong));
+        let problems = plan::lot(read(&lot)).map(|lot| lot.golden.digest).unwrap_err();
+        assert!(problems[0].what.contains("no page of flash"), "{wrong}: {problems:#?}");
+    }
+}
+
+#[test]
+fn a_unit_of_the_line_gets_the_words_that_the_boot_record_reads() {
+    let lot = Arc::new(planned(&sdk(UICR)));
+    let slot = Slot::with(virgin(Silicon::Hardened, Latch::Strict, 0x11)).shared();
+    let mut line = Line::new(Arc::clone(&lot), slot);
+    line.put_in(virgin(Silicon::Hardened, Latch::Strict, 0x11));
+    let outcome = line.scan("T1-00001");
+    assert_eq!(outcome.verdict, Verdict::Pass, "{:?}", outcome.fault);
+    let slot = lock(&line.slot);
+    let uicr = slot.board().unwrap().uicr();
+    let word = |at: usize| u32::from_le_bytes(uicr[at..at + 4].try_into().unwrap());
+    assert_eq!([word(0x14), word(0x18)], [0xF8000, 0xFE000]);
+}
+
+#[test]
+fn the_vectors_of_these_tests_are_read_as_they_are_written() {
+    let map = rootstamp::image::Map::from_hex(&Read::from_memory("m.hex", boot_record(0xF8000))).unwrap();
+    assert_eq!((map.word(0xFF8), map.len()), (Some(0xF8000), 0x1000));
+}

@@ -1,0 +1,104 @@
+//! What must not reach a board, wherever in a recipe it hides: private halves and refused keys in any image, and in the
+//! recipe itself.
+
+use rootstamp::{fault::Exit, ident::Mode, keys::AnyKey};
+
+use crate::{
+    crosscheck::chain,
+    line::project,
+    recipe::{APPLICATION, Application, Lot, as_hex, development_key, spki, vectors},
+};
+
+fn private_pem(name: &str) -> Vec<u8> {
+    std::fs::read(project("tests/vectors/keys").join(format!("{name}.priv.pem"))).unwrap()
+}
+
+fn private_der(name: &str) -> Vec<u8> {
+    let text = String::from_utf8(private_pem(name)).unwrap();
+    p256::pkcs8::Document::from_pem(&text).unwrap().1.as_bytes().to_vec()
+}
+
+/// An application of the trusted key with these bytes in its program.
+fn application_with(inside: &[u8]) -> Lot {
+    let program = [&vectors(0x1020), inside].concat();
+    let application = Application { program, ..Application::by("p256-a") };
+    chain("p256-a").with_file(APPLICATION, as_hex(0x1000, &application.signed()))
+}
+
+/// One more image of bytes that nothing is said about.
+fn beside(inside: &[u8]) -> Lot {
+    let mut lot = chain("p256-a");
+    let digest = rootstamp::ident::Digest::of(inside);
+    let image = format!(
+        "[[image]]\nname = \"extra\"\nfile = \"extra.bin\"\nsha256 = \"{digest}\"\nis = \"raw\"\nat = 0x9000\n\n[uicr]"
+    );
+    lot = lot.with("[uicr]", &image);
+    lot.files.insert("extra.bin".to_owned(), inside.to_vec());
+    lot
+}
+
+fn refused(lot: &Lot, mode: Option<Mode>, expected: &[&str]) {
+    let problems = lot.read_as(mode).unwrap_err();
+    let found = problems.iter().find(|problem| expected.iter().all(|part| problem.to_string().contains(part)));
+    let found = found.unwrap_or_else(|| panic!("{expected:?}: {problems:#?}"));
+    assert_eq!(found.exit, Exit::KeyRefused, "{found}");
+}
+
+#[test]
+fn a_private_half_in_an_application_or_in_plain_bytes_is_refused_in_every_mode() {
+    for name in ["p256-b", "ed25519-b", "rsa2048-a", "x25519-a"] {
+        for (secret, bytes) in [("DER", private_der(name)), ("PEM", [&[0xFF; 9][..], &private_pem(name)].concat())] {
+            for mode in [None, Some(Mode::Engineering), Some(Mode::Training)] {
+                refused(&application_with(&bytes), mode, &[APPLICATION, "a private key", "`application`"]);
+                refused(&beside(&bytes), mode, &["extra.bin", "a private key", "`extra`"]);
+            }
+            let told = format!("{:?}", application_with(&bytes).problems());
+            let secret_digits = rootstamp::ident::hex(&private_der(name));
+            assert!(!told.contains(&secret_digits[64..96]), "{secret} of {name} was printed");
+        }
+    }
+}
+
+#[test]
+fn a_published_key_in_an_application_or_in_plain_bytes_is_refused_outside_engineering_mode() {
+    let published = AnyKey::from_spki(&development_key()).unwrap();
+    for bytes in [development_key(), published.raw().to_vec()] {
+        let at_a_word = [&[0; 3][..], &bytes].concat();
+        for lot in [application_with(&at_a_word), beside(&at_a_word)] {
+            refused(&lot, None, &["published development key", "is inside image"]);
+            let product = lot.read_as(Some(Mode::Engineering)).unwrap();
+            assert!(product.remarks.iter().any(|remark| remark.contains("engineering mode only")));
+        }
+    }
+    for lot in [application_with(&spki("p256-b")), beside(&spki("p256-b"))] {
+        assert!(lot.read_as(None).is_ok(), "a neighbouring key is nobody's published one");
+    }
+}
+
+#[test]
+fn a_private_key_as_the_file_of_an_image_or_pasted_into_the_recipe_is_refused() {
+    let file = chain("p256-a").with_file(APPLICATION, private_pem("p256-b"));
+    refused(&file, None, &["lot.toml", APPLICATION, "holds a private key"]);
+    let comment: String =
+        String::from_utf8(private_pem("p256-b")).unwrap().lines().map(|line| format!("# {line}\n")).collect();
+    let mut pasted = chain("p256-a");
+    pasted.recipe = comment + &pasted.recipe;
+    refused(&pasted, Some(Mode::Engineering), &["lot.toml", "holds a private key (PKCS#8 PEM)"]);
+}
+
+#[test]
+fn the_private_half_of_a_key_that_verifies_is_no_decryption_key() {
+    let root = AnyKey::from_spki(&spki("p256-a")).unwrap().spki_sha256();
+    let declared = format!("[key.decrypt]\npurpose = \"device-decryption\"\nspki_sha256 = \"{root}\"\n\n[uicr]");
+    let lot = chain("p256-a").with("[uicr]", &declared);
+    refused(&lot, Some(Mode::Engineering), &["lot.toml", "`root`", "who reads one out signs for all"]);
+
+    let other = AnyKey::from_spki(&spki("p256-b")).unwrap().spki_sha256();
+    let signer = lot.with(
+        &format!("device-decryption\"\nspki_sha256 = \"{root}\""),
+        &format!("device-decryption\"\nspki_sha256 = \"{other}\""),
+    );
+    let application = Application { program: vectors(0x1020), ..Application::by("p256-b") };
+    let signer = signer.with_file(APPLICATION, as_hex(0x1000, &application.signed()));
+    refused(&signer, None, &["lot.toml", "the key that signed", APPLICATION]);
+}
