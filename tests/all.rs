@@ -44,5 +44,6 @@ mod several;
 mod stamps;
 mod station;
 mod tidy;
+mod vectors;
 mod virtual_board;
 mod worker;

@@ -1,7 +1,9 @@
 //! `rootstamp inspect` and `rootstamp schema`, as a person or a script calls them.
 
 mod carriers;
+mod damaged;
 mod hostile;
+mod softdevice;
 mod storage;
 mod vectors;
 

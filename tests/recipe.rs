@@ -703,3 +703,28 @@ proptest! {
         }
     }
 }
+
+/// Every text that a schema lets a word have.
+fn choices<'s>(schema: &'s serde_json::Value, into: &mut Vec<&'s str>) {
+    match schema {
+        serde_json::Value::Object(map) => {
+            let all = map.get("enum").and_then(serde_json::Value::as_array).into_iter().flatten();
+            into.extend(all.chain(map.get("const")).filter_map(serde_json::Value::as_str));
+            map.values().for_each(|inner| choices(inner, into));
+        }
+        serde_json::Value::Array(list) => list.iter().for_each(|inner| choices(inner, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_value_that_a_word_takes_stands_in_the_page_for_people() {
+    let page = fs::read_to_string(project("docs/recipes.md")).unwrap();
+    let schema = recipe::schema();
+    let mut all = Vec::new();
+    choices(&schema, &mut all);
+    assert!(all.len() > 40, "{all:?}");
+    let told = |value: &&&str| page.contains(&format!("`{value}`")) || page.contains(&format!("\"{value}\""));
+    let missing: Vec<&&str> = all.iter().filter(|value| !told(value)).collect();
+    assert!(missing.is_empty(), "docs/recipes.md does not name {missing:?}");
+}

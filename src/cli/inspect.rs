@@ -21,6 +21,7 @@ use crate::{
 mod look;
 mod memory;
 mod report;
+mod signed;
 mod storage;
 
 /// What is this file? Keys, images, provision data, packages, manifests. Read-only.

@@ -17,6 +17,7 @@ pub mod kmu;
 pub mod mcuboot;
 pub mod nsib;
 pub mod scan;
+pub mod softdevice;
 pub mod tree;
 pub mod vectors;
 
@@ -271,6 +272,13 @@ fn outside(segment: &Segment, memory: &[Range<u32>]) -> Vec<(u32, u64)> {
         runs.push((from, segment.end()));
     }
     runs.into_iter().filter_map(|(from, to)| Some((u32::try_from(from).ok()?, to))).collect()
+}
+
+fn as_perhaps_address<S: serde::Serializer>(at: &Option<u32>, to: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => as_address(at, to),
+        None => to.serialize_none(),
+    }
 }
 
 /// Addresses are texts in what machines read, as people write them.

@@ -56,7 +56,7 @@ fn with(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     [&bytes[..at], new, &bytes[at + old.len()..]].concat()
 }
 
-fn intel_hex(at: u32, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn intel_hex(at: u32, bytes: &[u8]) -> Vec<u8> {
     let record = |kind: u8, at: u16, data: &[u8]| {
         let body = [&[u8::try_from(data.len()).unwrap()], &at.to_be_bytes()[..], &[kind], data].concat();
         let sum = body.iter().fold(0u8, |sum, byte| sum.wrapping_sub(*byte));

@@ -54,6 +54,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("mcuboot/*.hex", "image", "Intel HEX: an image for MCUboot, version 1.2.3+4"),
     ("nrf5sdk/app-nokey.zip", "dfu_package", "\"signature\":null"),
     ("nrf5sdk/app.zip", "dfu_package", "\"fw_version\":4"),
+    ("nrf5sdk/*.bin", "image", "memory in which nothing is recognised"),
     ("nrf5sdk/*.dat", "dfu_init", "\"app_size\":1024"),
     ("nrf5sdk/*.json", "unknown", NOTHING),
     ("nrf5sdk/pk.pem.txt", "public_key", "SubjectPublicKeyInfo, PEM"),
@@ -74,6 +75,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("payload/empty.bin", "refused", "is empty"),
     ("payload/*0xC200.hex", "image", "Intel HEX: a program"),
     ("payload/*.hex", "image", "Intel HEX: memory in which nothing is recognised"),
+    ("vectors.json", "unknown", NOTHING),
 ];
 
 /// With stars that stand for anything.

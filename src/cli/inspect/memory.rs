@@ -7,11 +7,12 @@ use serde::Serialize;
 use super::{
     look::Asked,
     report::{RefusedReport, limbs, row},
+    signed::McubootReport,
     storage::{self, DumpReport},
 };
 use crate::{
     fault::Problem,
-    ident::{Digest, hex},
+    ident::Digest,
     image::{
         Map,
         bootconf::{self, BootConf, Chip},
@@ -21,13 +22,14 @@ use crate::{
             settings::{self, Backup, Settings},
         },
         flash_map::{self, FlashMap},
-        mcuboot::{self, Carrier, Dependency, Signs, Tlv, Trailer, Verdict, encryption::Encryption},
+        mcuboot::{self, Carrier, Signs},
         nsib::{self, Counter, Dump, Generation, Head, LifeCycle, Provision, Storage},
         scan::{self, Kind},
+        softdevice::{self, Connectivity, Mbr, SoftDevice},
         tree::Branch,
         vectors,
     },
-    keys::{AnyKey, refuse::RefuseList},
+    keys::refuse::RefuseList,
 };
 
 #[derive(Serialize)]
@@ -57,6 +59,10 @@ pub(super) struct ImageReport {
     broken: Vec<Problem>,
     boot_conf: Option<BootConfReport>,
     dfu_settings: Option<DfuSettingsReport>,
+    /// Nordic's protocol stack, what stands below it, and firmware of Nordic's that uses it.
+    softdevice: Option<SoftDevice>,
+    mbr: Option<Mbr>,
+    connectivity: Option<Connectivity>,
     /// P-256 keys without a head, as the nRF5 SDK's bootloader holds its own: looked for only where there is a sign of it.
     bare_keys: Vec<BareReport>,
 }
@@ -171,34 +177,6 @@ struct VectorReport {
 }
 
 #[derive(Serialize)]
-struct McubootReport {
-    at: String,
-    version: String,
-    header_size: u16,
-    image_size: u32,
-    flags: String,
-    flags_named: Vec<String>,
-    load_address: String,
-    security_counter: Option<u32>,
-    counter_too_large: Option<String>,
-    #[serde(skip)]
-    counter_problem: Option<Problem>,
-    hash_fits: bool,
-    signature: String,
-    signed_with: Option<Digest>,
-    key_hash: Option<String>,
-    refused: Option<RefusedReport>,
-    dependencies: Vec<Dependency>,
-    encryption: Option<Encryption>,
-    trailer: Option<Trailer>,
-    /// With the key of `--key`, or without one.
-    verdict: Verdict,
-    /// The file of the key that signed it, of those that were given.
-    verified_by: Option<String>,
-    tlvs: Vec<Tlv>,
-}
-
-#[derive(Serialize)]
 struct SignsReport {
     likely: bool,
     rests_on: String,
@@ -228,7 +206,11 @@ impl ImageReport {
         broken.extend(dumps.iter().flat_map(|dump| storage::problems(map, dump)));
         let boot_conf = BootConf::read(map).map(BootConfReport::new);
         broken.extend(boot_conf_problem(map, boot_conf.as_ref()));
+        let softdevice = softdevice::find(map);
         Self {
+            mbr: softdevice::mbr(map, softdevice.as_ref()),
+            connectivity: softdevice::connectivity(map),
+            softdevice,
             digest: map.digest(),
             length: map.len(),
             entry: map.entry().map(address),
@@ -258,8 +240,8 @@ impl ImageReport {
         for found in self.bootloader.families.iter().filter(|found| found.certain) {
             parts.push(format!("{} by more than one sign", found.family));
         }
-        parts
-            .extend(self.mcuboot_images.iter().map(|image| format!("an image for MCUboot, version {}", image.version)));
+        parts.extend(self.nordic());
+        parts.extend(self.mcuboot_images.iter().map(McubootReport::is));
         parts.extend(self.provision_alone().map(|_| "provision data".to_owned()));
         parts
             .extend(self.nsib_storage.iter().map(|_| "provision data as read from a board, NSIB's storage".to_owned()));
@@ -279,6 +261,22 @@ impl ImageReport {
         format!("{}: {}", self.container, parts.join(", "))
     }
 
+    /// What Nordic released as it is, and the program behind it.
+    fn nordic(&self) -> Vec<String> {
+        let below = if self.mbr.is_some() { ", above Nordic's master boot record" } else { "" };
+        let mut parts: Vec<String> = self.softdevice.iter().map(|known| format!("{}{below}", known.words())).collect();
+        if parts.is_empty() && self.mbr.is_some() {
+            parts.push("Nordic's master boot record".to_owned());
+        }
+        let program = self.softdevice.as_ref().and_then(|known| known.application);
+        match (&self.connectivity, program) {
+            (Some(known), _) => parts.push(format!("Nordic's connectivity firmware {}", known.version)),
+            (None, Some(at)) => parts.push(format!("a program at {}", address(at))),
+            (None, None) => {}
+        }
+        parts
+    }
+
     /// Whether what was recognised is no program, so that signs and keys of one need no line.
     fn is_data_alone(&self) -> bool {
         let provisioned = !self.provision.is_empty() || !self.nsib_storage.is_empty();
@@ -296,8 +294,8 @@ impl ImageReport {
 
     /// What could not be understood, or would not do what it is for.
     pub(super) fn problems(&self) -> Vec<Problem> {
-        let too_large = self.mcuboot_images.iter().filter_map(|image| image.counter_problem.clone());
-        self.broken_images.iter().chain(&self.broken).cloned().chain(too_large).collect()
+        let images = self.mcuboot_images.iter().flat_map(McubootReport::problems);
+        self.broken_images.iter().chain(&self.broken).cloned().chain(images).collect()
     }
 
     /// Why the images are not shown to be of a key of the command line.
@@ -305,14 +303,7 @@ impl ImageReport {
         if self.mcuboot_images.is_empty() && self.broken_images.is_empty() {
             return vec!["holds no image that a key could have signed".to_owned()];
         }
-        let wrong = self.mcuboot_images.iter().filter(|image| !image.verdict.authentic);
-        let about = |image: &McubootReport| {
-            let mine =
-                image.verdict.objections.iter().filter(|objection| objection.about == mcuboot::About::Authenticity);
-            let why: Vec<&str> = mine.map(|objection| &*objection.why).collect();
-            format!("the image at {} is not shown to be genuine: {}", image.at, why.join("; "))
-        };
-        wrong.map(about).collect()
+        self.mcuboot_images.iter().filter_map(McubootReport::unauthentic).collect()
     }
 
     /// Keys that may not be used.
@@ -323,9 +314,7 @@ impl ImageReport {
         if engineering {
             return all;
         }
-        for image in &self.mcuboot_images {
-            all.extend(image.refused.iter().map(|refused| format!("{} at {}", refused.why, image.at)));
-        }
+        all.extend(self.mcuboot_images.iter().filter_map(McubootReport::refused));
         all.extend(self.provision_alone().flat_map(ProvisionReport::refused));
         all.extend(self.nsib_storage.iter().flat_map(DumpReport::refused));
         for key in &self.bare_keys {
@@ -519,73 +508,6 @@ impl VectorReport {
     }
 }
 
-impl McubootReport {
-    fn new(image: &mcuboot::Image, map: &Map, found: &[scan::Found], asked: &Asked) -> Self {
-        let signed_with = image.signer();
-        let refused = image.refused_by(&asked.list);
-        let key = judge_of(image, &asked.keys);
-        let verdict = image.judge(key.map(|(_, key)| key));
-        Self {
-            at: address(image.at),
-            version: image.header.version.to_string(),
-            header_size: image.header.header_size,
-            image_size: image.header.image_size,
-            flags: format!("0x{:08X}", image.header.flags),
-            flags_named: image.header.flag_names(),
-            load_address: address(image.header.load_address),
-            security_counter: image.security_counter(),
-            counter_too_large: image.counter_too_large(),
-            counter_problem: image
-                .counter_too_large()
-                .map(|why| map.problem_at(image.at, format!("{why} (image at {})", address(image.at)))),
-            hash_fits: image.is_intact(),
-            signature: match key {
-                Some(_) if verdict.authentic => "fits the key that was given".to_owned(),
-                Some(_) => "is not shown to be of the key that was given".to_owned(),
-                None => signature(image, found),
-            },
-            signed_with,
-            key_hash: image.key_hash_bytes().map(hex),
-            refused: refused.map(RefusedReport::new),
-            dependencies: image.dependencies(),
-            encryption: image.encryption(),
-            trailer: image.trailer,
-            verified_by: key.filter(|_| verdict.authentic).map(|(name, _)| name.clone()),
-            verdict,
-            tlvs: image.tlvs.clone(),
-        }
-    }
-}
-
-/// The key that signed it, or else the first: its verdict says why it is none.
-fn judge_of<'k>(image: &mcuboot::Image, keys: &'k [(String, AnyKey)]) -> Option<&'k (String, AnyKey)> {
-    keys.iter().find(|(_, key)| image.judge(Some(key)).authentic).or_else(|| keys.first())
-}
-
-/// Without a key from outside, the keys at hand are tried; none of them proves whom the image is from.
-fn signature(image: &mcuboot::Image, found: &[scan::Found]) -> String {
-    if !image.is_signed() {
-        return "none: it has a hash, and nobody signed it".to_owned();
-    }
-    let fits = |key: &AnyKey| image.judge(Some(key)).authentic;
-    if let Some(carried) = image.public_key() {
-        return match AnyKey::from_der(carried).map(|(key, _)| fits(&key)) {
-            Ok(true) => "fits the key that the file carries; whose that is, a recipe says",
-            Ok(false) => "does not fit the key that the file carries",
-            Err(_) => "not verified: the key in the file is of no kind known here",
-        }
-        .to_owned();
-    }
-    let mut beside = found.iter().filter_map(|found| Some((found.at, found.key.as_ref()?))).take(TRIES);
-    if let Some((at, _)) = beside.find(|(_, key)| fits(key)) {
-        return format!("fits the key at {} of the same file; whose that is, a recipe says", address(at));
-    }
-    "not verified: no key given, and none that fits is in the file".to_owned()
-}
-
-/// How many keys of the same file are tried: each costs arithmetic.
-const TRIES: usize = 16;
-
 impl SignsReport {
     fn new(map: &Map) -> Self {
         let signs = Signs::of(map);
@@ -632,6 +554,17 @@ impl Display for ImageReport {
         if let Some(at) = &self.perhaps_at {
             row(f, "vector table", format!("of a program for another place, perhaps {at}: say --at {at}"))?;
         }
+        if let Some(known) = &self.mbr {
+            row(f, "MBR", known.words())?;
+        }
+        if let Some(known) = &self.softdevice {
+            row(f, "SoftDevice", format!("{}..0x{:08X}", address(known.at), known.end))?;
+            known.notes().iter().try_for_each(|note| row(f, "", note))?;
+        }
+        if let Some(known) = &self.connectivity {
+            let (at, api, baud) = (address(known.at), known.ble_api, known.baud_rate);
+            row(f, "connectivity", format!("version {} ({at}), BLE API {api}, {baud} baud", known.version))?;
+        }
         self.mcuboot_images.iter().try_for_each(|image| image.fmt(f))?;
         for layout in &self.flash_maps {
             row(f, "flash map", format!("at {}, as a program here takes it", address(layout.at)))?;
@@ -674,39 +607,6 @@ impl Display for ImageReport {
         }
         if self.keys.is_empty() && self.bare_keys.is_empty() {
             row(f, "keys", "none found, in the forms that --json lists")?;
-        }
-        Ok(())
-    }
-}
-
-impl Display for McubootReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counter = self.security_counter.map_or_else(|| "none".to_owned(), |counter| counter.to_string());
-        row(f, "signed image", format!("{}: version {}, security counter {counter}", self.at, self.version))?;
-        // Of the two halves of a verdict in words, the first is the hash's.
-        let verdict = self.verdict.explain().value;
-        let hash = verdict.split("; signature").next().unwrap_or_default();
-        row(f, "", format!("{hash}; signature {}", self.signature))?;
-        if !self.flags_named.is_empty() {
-            row(f, "", format!("flags {}", self.flags_named.join(", ")))?;
-        }
-        let encryption = self.encryption.as_ref().map(Encryption::explain);
-        let trailer = self.trailer.as_ref().map(Trailer::explain);
-        for branch in encryption.iter().chain(&trailer) {
-            branch.to_string().lines().try_for_each(|line| row(f, "", line))?;
-        }
-        for why in self.verdict.objections.iter().map(|objection| &objection.why) {
-            row(f, "", format!("! {why}"))?;
-        }
-        if let Some(refused) = &self.refused {
-            row(f, "refused", format!("signed with a {}", refused.why))?;
-        }
-        for tlv in &self.tlvs {
-            let protected = if tlv.protected { ", protected" } else { "" };
-            let meaning = tlv.meaning();
-            let colon = if meaning.is_empty() { "" } else { ": " };
-            let (kind, name, length) = (tlv.kind, tlv.name(), tlv.data.len());
-            row(f, "", format!("0x{kind:04X} {name} ({length} bytes{protected}){colon}{meaning}"))?;
         }
         Ok(())
     }

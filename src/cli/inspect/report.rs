@@ -314,6 +314,7 @@ impl Told<Package> {
         for firmware in &package.firmwares {
             let named = |what| Problem::new(&*package.name, format!("`{}`: {what}", firmware.dat));
             problems.extend(firmware.contradictions().into_iter().map(named));
+            problems.extend(damaged_signature(&firmware.init).map(named));
             inside(&package, firmware, &asked.list, &mut refused, &mut problems);
         }
         Self { refused, problems, signed_by, ..Self::new("a package for the nRF5 SDK's secure DFU", package, tree) }
@@ -342,6 +343,12 @@ fn inside(
     }
 }
 
+/// A P-256 signature fits two keys as a rule; one that fits none is not the one that was made.
+fn damaged_signature(init: &Init) -> Option<String> {
+    let damaged = init.signature.as_ref().is_some_and(|signature| signature.makers(&init.command).is_empty());
+    damaged.then(|| "no key makes its signature: it was damaged".to_owned())
+}
+
 impl Told<Init> {
     pub(super) fn init(file: &Read, init: Init, asked: &Asked) -> Self {
         let signature = init.signature.as_ref();
@@ -360,7 +367,8 @@ impl Told<Init> {
             .with(Branch::new("size", format!("{} bytes", init.size())))
             .with(Branch::new("sha256", init.sha256.to_string()))
             .with(Branch::new("signature", told));
-        let problems = init.contradictions().into_iter().map(|what| Problem::new(file.name(), what)).collect();
+        let wrong = init.contradictions().into_iter().chain(damaged_signature(&init));
+        let problems = wrong.map(|what| Problem::new(file.name(), what)).collect();
         let is = "the init packet of an update by the nRF5 SDK's secure DFU, without the firmware";
         Self { refused, problems, signed_by, ..Self::new(is, init, tree) }
     }

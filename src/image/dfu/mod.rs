@@ -273,36 +273,11 @@ fn version(init: &Init) -> Branch {
     }
 }
 
-/// The SoftDevices a person may meet by their firmware id. [pc-nrfutil 6.1.7, nordicsemi/__main__.py, --sd-req]
-const SOFTDEVICES: &[(u32, &str)] = &[
-    (0x81, "s132_nrf52_2.0.0"),
-    (0x88, "s132_nrf52_2.0.1"),
-    (0x98, "s132_nrf52_4.0.2"),
-    (0x9D, "s132_nrf52_5.0.0"),
-    (0xA5, "s132_nrf52_5.1.0"),
-    (0xA8, "s132_nrf52_6.0.0"),
-    (0xA9, "s140_nrf52_6.0.0"),
-    (0xAE, "s140_nrf52_6.1.0"),
-    (0xAF, "s132_nrf52_6.1.0"),
-    (0xB6, "s140_nrf52_6.1.1"),
-    (0xB7, "s132_nrf52_6.1.1"),
-    (0xB8, "s112_nrf52_6.1.1"),
-    (0xC4, "s112_nrf52_7.0.0"),
-    (0xC1, "s140_nrf52_7.0.0"),
-    (0xC2, "s132_nrf52_7.0.0"),
-    (0xCA, "s140_nrf52_7.0.1"),
-    (0xCB, "s132_nrf52_7.0.1"),
-    (0x100, "s140_nrf52_7.2.0"),
-    (0x101, "s132_nrf52_7.2.0"),
-    (0x123, "s140_nrf52_7.3.0"),
-    (0x124, "s132_nrf52_7.3.0"),
-];
-
 fn softdevice(id: u32) -> String {
-    match (id, SOFTDEVICES.iter().find(|(known, _)| *known == id)) {
+    match (id, super::softdevice::name(id)) {
         (0, _) => "no SoftDevice".to_owned(),
         (0xFFFE, _) => "any SoftDevice (0xFFFE, what nrfutil writes if none was named)".to_owned(),
-        (_, Some((_, name))) => format!("{name} (0x{id:02X})"),
+        (_, Some(name)) => format!("{name} (0x{id:02X})"),
         (_, None) => format!("SoftDevice 0x{id:02X}"),
     }
 }

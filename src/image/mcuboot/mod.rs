@@ -22,12 +22,14 @@ use crate::{
 
 pub mod encryption;
 mod explain;
+mod flaws;
 mod record;
 mod signs;
 mod tlv;
 mod trailer;
 mod verify;
 
+pub use flaws::Standing;
 pub use signs::{Carrier, Signs};
 pub use tlv::Tlv;
 pub use trailer::{Flag, Trailer};

@@ -81,7 +81,7 @@ pub struct Verdict {
     pub objections: Vec<Objection>,
 }
 
-fn authenticity(code: &'static str, why: impl Into<String>) -> Objection {
+pub(super) fn authenticity(code: &'static str, why: impl Into<String>) -> Objection {
     Objection { code, about: About::Authenticity, why: why.into() }
 }
 
@@ -93,6 +93,11 @@ const HASHES: [(u16, Hash); 3] =
     [(tlv::SHA256, Hash::Sha256), (tlv::SHA384, Hash::Sha384), (tlv::SHA512, Hash::Sha512)];
 
 const SIGNATURES: [u16; 4] = [tlv::RSA2048, tlv::ECDSA, tlv::RSA3072, tlv::ED25519];
+
+/// Whether entries of this type hold a signature that can be checked here.
+pub(super) fn is_signature(kind: u16) -> bool {
+    SIGNATURES.contains(&kind)
+}
 
 /// The entry that a key of this kind signs into, and the hashes that MCUboot is built with beside it.
 fn signs_into(key: &AnyKey) -> Option<(u16, &'static [u16])> {
@@ -422,7 +427,7 @@ fn hash_objection(state: HashState, count: usize) -> Option<Objection> {
 const PADDED: [usize; 2] = [72, 103];
 
 /// The DER of a signature, and what stands behind it.
-fn der_and_rest(signature: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn der_and_rest(signature: &[u8]) -> (&[u8], &[u8]) {
     let length = signature.get(1).map_or(signature.len(), |length| usize::from(*length) + 2);
     signature.split_at_checked(length).unwrap_or((signature, &[]))
 }
