@@ -115,7 +115,7 @@ fn fields<'v>(value: &'v Value, into: &mut BTreeSet<&'v str>) {
             }
         }
         Value::Array(list) => list.iter().for_each(|inner| fields(inner, into)),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
