@@ -3,6 +3,7 @@
 mod carriers;
 mod damaged;
 mod hostile;
+mod page;
 mod softdevice;
 mod storage;
 mod vectors;
@@ -32,6 +33,12 @@ fn inspected(arguments: &[&str]) -> (i32, Value, String) {
     let output = rootstamp(&[&["inspect", "--json"], arguments].concat());
     let report = serde_json::from_slice(&output.stdout).unwrap();
     (output.status.code().unwrap(), report, String::from_utf8(output.stderr).unwrap())
+}
+
+/// What is told in words, wherever its lines are folded.
+fn unfolded(told: &[u8]) -> String {
+    let told = String::from_utf8(told.to_vec()).unwrap();
+    told.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A file of this test alone.
@@ -69,7 +76,7 @@ fn a_bootloader_an_application_and_a_key_are_told_apart() {
 #[test]
 fn the_words_say_what_the_json_says() {
     let output = rootstamp(&["inspect", "templates/products/images/stand-in-gw3-1.4.2.signed.hex"]);
-    let words = String::from_utf8(output.stdout).unwrap();
+    let words = unfolded(&output.stdout);
     for expected in ["version 1.4.2+0, security counter 1", "0x0050 SEC_CNT (4 bytes, protected)", "P-256 key aee3f2c3"]
     {
         assert!(words.contains(expected), "{expected}: {words}");
@@ -119,7 +126,7 @@ fn an_encrypted_image_says_what_the_device_must_hold() {
     let (_, report, _) = inspected(&[image]);
     let encryption = &report["files"][0]["mcuboot_images"][0]["encryption"];
     assert_eq!((&encryption["scheme"], &encryption["key_bits"]), (&"ecies-x25519".into(), &128.into()));
-    let words = String::from_utf8(rootstamp(&["inspect", image]).stdout).unwrap();
+    let words = unfolded(&rootstamp(&["inspect", image]).stdout);
     for expected in
         ["an X25519 private key", "was made for this one image", "Read-back protection of the chip is mandatory"]
     {

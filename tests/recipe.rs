@@ -713,7 +713,10 @@ fn choices<'s>(schema: &'s serde_json::Value, into: &mut Vec<&'s str>) {
             map.values().for_each(|inner| choices(inner, into));
         }
         serde_json::Value::Array(list) => list.iter().for_each(|inner| choices(inner, into)),
-        _ => {}
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => {}
     }
 }
 

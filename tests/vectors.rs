@@ -188,7 +188,11 @@ fn the_numbers_that_the_index_gives_for_a_file_are_those_in_it() {
     let (mut data, mut words) = (0, 0);
     let number = |text: &Value| u32::from_str_radix(text.as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
     for entry in entries(&index) {
-        let text = || files(entry, "outputs").map(|(name, _)| name).find(|name| name.ends_with(".hex"));
+        let text = || {
+            files(entry, "outputs")
+                .map(|(name, _)| name)
+                .find(|name| Path::new(name).extension().is_some_and(|extension| extension == "hex"))
+        };
         if let Some(expected) = entry["data_hex"].as_str() {
             let map = Map::from_hex(&vector(text().unwrap())).unwrap();
             let [segment] = map.segments() else { panic!("{}", id(entry)) };
@@ -208,7 +212,7 @@ fn the_numbers_that_the_index_gives_for_a_file_are_those_in_it() {
 /// Of these keys `getpub` and `getpubhash` were asked in every form.
 const GIVEN_OUT: &[&str] = &["p256-a", "p384-a", "ed25519-a", "x25519-a", "rsa2048-a", "rsa3072-a"];
 
-/// As imgtool writes bytes for C. [imgtool keys/general.py, _emit]
+/// As imgtool writes bytes for C. [imgtool keys/general.py, emit_c_public]
 fn as_c(name: &str, bytes: &[u8]) -> String {
     let rows: Vec<String> = bytes
         .chunks(8)
@@ -248,7 +252,7 @@ fn what_imgtool_gives_out_of_a_key_is_that_key_in_every_form() {
         );
         assert!(told.reasons.is_empty(), "{name}: {told:?}");
         let hash = vector(&format!("mcuboot/{name}.getpubhash.raw")).bytes;
-        // Always SHA-256, though images of a P-384 key carry SHA-384. [imgtool keys/general.py, emit_public_hash]
+        // Always SHA-256, though images of a P-384 key carry SHA-384. [imgtool keys/general.py, emit_raw_public_hash]
         assert_eq!(hex(&key.key_hash(Hash::Sha256)), hex(&hash), "{name}");
     }
 }

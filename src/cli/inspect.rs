@@ -20,6 +20,7 @@ use crate::{
 
 mod look;
 mod memory;
+mod paper;
 mod report;
 mod signed;
 mod storage;
@@ -43,6 +44,9 @@ pub(super) struct Arguments {
     /// Check what is signed with this public key, or each of several: the exit code is 2 unless one of them signed it.
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
+    /// Refuse the keys on this list too, a refused-keys.toml; none is read unless it is named here.
+    #[arg(long, value_name = "FILE")]
+    refused: Vec<PathBuf>,
     /// Take the files for raw keys of this form, which bytes alone do not say.
     #[arg(long = "as", value_name = "FORM")]
     raw_key: Option<RawKey>,
@@ -81,7 +85,7 @@ impl Arguments {
     }
 
     fn asked(&self) -> Result<Asked, Fault> {
-        let list = RefuseList::built_in().map_err(|problems| fault::all_at_once(&problems))?;
+        let list = refuse_list(&self.refused).map_err(|problems| fault::all_at_once(&problems))?;
         let keys: Result<Vec<(String, AnyKey)>, Problem> = self.key.iter().map(|path| read_key(path)).collect();
         let keys = keys.map_err(|problem| fault::all_at_once(&[problem]))?;
         Ok(Asked { list, keys, at: self.at, raw_key: self.raw_key })
@@ -149,6 +153,14 @@ fn look_at(path: &Path, asked: &Asked) -> FileReport {
         Ok(file) => FileReport::new(&file, look::look(&file, asked)),
         Err(problem) => FileReport::unread(path, problem),
     }
+}
+
+/// The list of the program, and those that were named.
+fn refuse_list(named: &[PathBuf]) -> Result<RefuseList, Vec<Problem>> {
+    named.iter().try_fold(RefuseList::built_in()?, |list, path| {
+        let file = file::read(path, keys::FILE_LIMIT).map_err(|problem| vec![problem])?;
+        list.with_company(&file)
+    })
 }
 
 fn read_key(path: &Path) -> Result<(String, AnyKey), Problem> {

@@ -274,9 +274,9 @@ fn outside(segment: &Segment, memory: &[Range<u32>]) -> Vec<(u32, u64)> {
     runs.into_iter().filter_map(|(from, to)| Some((u32::try_from(from).ok()?, to))).collect()
 }
 
-fn as_perhaps_address<S: serde::Serializer>(at: &Option<u32>, to: S) -> Result<S::Ok, S::Error> {
-    match at {
-        Some(at) => as_address(at, to),
+fn as_perhaps_address<S: serde::Serializer>(at: &(impl Copy + Into<Option<u32>>), to: S) -> Result<S::Ok, S::Error> {
+    match (*at).into() {
+        Some(at) => as_address(&at, to),
         None => to.serialize_none(),
     }
 }

@@ -14,7 +14,8 @@ pub const MBR_SIZE: u32 = 0x1000;
 /// How far behind the begin of a SoftDevice its structure stands. [nrf_sdm.h, SOFTDEVICE_INFO_STRUCT_OFFSET]
 const INFO: u32 = 0x2000;
 
-/// Second word of the structure. [S140 SoftDevice Specification, figure "SoftDevice information structure"]
+/// Second word of the structure. No header of Nordic's names it; programs for nRF52 call it `SD_MAGIC_NUMBER`. [S130 2.0.1,
+/// S132 2.0.1 and 5.1.0 themselves]
 const MAGIC: u32 = 0x51B1_E5DB;
 
 /// First byte of the structure: its length. The first SoftDevices end it behind the firmware id, later ones behind the
@@ -206,7 +207,8 @@ pub fn mbr(map: &Map, softdevice: Option<&SoftDevice>) -> Option<Mbr> {
 /// First word of what connectivity firmware says of itself. [pc-ble-driver-js, api/firmwareRegistry.js]
 const CONNECTIVITY: u32 = 0x46D8_A517;
 
-/// The faster of the two speeds that Nordic builds it for, with room. [pc-ble-driver-js, api/firmwareRegistry.js]
+/// Nordic builds it for 115200 and 1000000; a number outside is no speed of a UART. [pc-ble-driver-js,
+/// api/firmwareRegistry.js]
 const BAUD_RATES: std::ops::RangeInclusive<u32> = 9600..=8_000_000;
 
 /// Connectivity firmware, by what it says of itself at the begin of a page of its own.
@@ -269,7 +271,7 @@ impl SoftDevice {
     }
 }
 
-fn as_half<S: serde::Serializer>(half: &u16, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_half<S: serde::Serializer>(half: &impl std::fmt::UpperHex, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("0x{half:04X}"))
 }
 

@@ -1,6 +1,6 @@
 //! Nordic's SoftDevices, what stands below them and what begins behind them.
 
-use super::{inspected, rootstamp, written};
+use super::{inspected, rootstamp, unfolded, written};
 use crate::inspect::carriers::intel_hex;
 
 /// Code with these words at its begin.
@@ -11,7 +11,7 @@ fn code(length: usize, words: &[u32]) -> Vec<u8> {
 }
 
 /// Master boot record, SoftDevice with this structure, application: as Intel HEX. [nRF5 SDK, nrf_sdm.h]
-fn board(info: &[u32], application: bool) -> Vec<u8> {
+pub(super) fn board(info: &[u32], application: bool) -> Vec<u8> {
     let record = code(0x800, &[0x2000_0400, 0x101]);
     let mut softdevice = code(0x4000, &[0x2000_1000, 0x1101]);
     for (index, word) in info.iter().enumerate() {
@@ -25,14 +25,14 @@ fn board(info: &[u32], application: bool) -> Vec<u8> {
     [&body[..], end].concat()
 }
 
-const S140: [u32; 6] = [0xFFFF_FF2C, 0x51B1_E5DB, 0x2_6000, 0xFFFF_00AE, 140, 6_001_000];
+pub(super) const S140: [u32; 6] = [0xFFFF_FF2C, 0x51B1_E5DB, 0x2_6000, 0xFFFF_00AE, 140, 6_001_000];
 
 #[test]
 fn a_softdevice_is_told_with_its_version_and_the_place_of_the_application() {
     let (_folder, path) = written("whatever", &board(&S140, true));
     let (exit, report, errors) = inspected(&[&path]);
     let file = &report["files"][0];
-    let is = "Intel HEX: SoftDevice S140 v6.1.0 for the nRF52 series, above Nordic's master boot record, a program at \
+    let is = "Intel HEX: SoftDevice S140 v6.1.0 for the nRF52 series above Nordic's master boot record, a program at \
               0x00026000";
     assert_eq!((exit, &file["is"]), (0, &is.into()), "{errors}");
     let softdevice = &file["softdevice"];
@@ -40,7 +40,7 @@ fn a_softdevice_is_told_with_its_version_and_the_place_of_the_application() {
     assert_eq!((&softdevice["firmware_id"], &softdevice["name"]), (&"0x00AE".into(), &"s140_nrf52_6.1.0".into()));
     assert_eq!((&softdevice["end"], &softdevice["application"]), (&"0x00026000".into(), &"0x00026000".into()));
     assert_eq!((&file["mbr"]["at"], &file["mbr"]["length"]), (&"0x00000000".into(), &0x800.into()));
-    let words = String::from_utf8(rootstamp(&["inspect", &path]).stdout).unwrap();
+    let words = unfolded(&rootstamp(&["inspect", &path]).stdout);
     for expected in ["firmware id 0x00AE (s140_nrf52_6.1.0)", "a program begins behind it, at 0x00026000"] {
         assert!(words.contains(expected), "{expected}: {words}");
     }
@@ -51,7 +51,7 @@ fn a_softdevice_alone_says_where_its_application_would_begin() {
     let (_folder, path) = written("whatever", &board(&S140, false));
     let (_, report, _) = inspected(&[&path]);
     assert_eq!(report["files"][0]["softdevice"]["application"], serde_json::Value::Null);
-    let words = String::from_utf8(rootstamp(&["inspect", &path]).stdout).unwrap();
+    let words = unfolded(&rootstamp(&["inspect", &path]).stdout);
     assert!(words.contains("no program in this file begins at 0x00026000"), "{words}");
 }
 

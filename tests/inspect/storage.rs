@@ -362,7 +362,7 @@ fn a_published_key_in_a_storage_is_refused_and_the_report_says_so_in_words() {
     let (_folder, path) = written("page.bin", board.bytes());
     assert_eq!(inspected(&["--at", "0x9000", &path]).0, 40);
     assert_eq!(inspected(&["--at", "0x9000", "--mode", "engineering", &path]).0, 0);
-    let words = String::from_utf8(rootstamp(&["inspect", "--at", "0x9000", &path]).stdout).unwrap();
+    let words = super::unfolded(&rootstamp(&["inspect", "--at", "0x9000", &path]).stdout);
     for expected in ["at 0x00009000, as read from a board", "development key", "stands at 4; 1 of 6 slots used, 5 left"]
     {
         assert!(words.contains(expected), "{expected}: {words}");

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use super::{inspected, project, rootstamp};
+use super::{inspected, project, rootstamp, unfolded};
 
 const NOTHING: &str = "nothing that is known here";
 
@@ -92,7 +92,7 @@ fn fits(pattern: &str, name: &str) -> bool {
     rest.is_empty() || pattern.ends_with('*') || (pattern.contains('*') && name.ends_with(last) && !last.is_empty())
 }
 
-fn files(folder: &Path, into: &mut Vec<String>) {
+pub(super) fn files(folder: &Path, into: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -142,8 +142,9 @@ fn what_each_vector_is_is_also_said_in_words() {
         ("keys/rsa2048-a.pss.sig", &["holds            no text", "--at ADDRESS takes it for raw memory"]),
     ] {
         let output = rootstamp(&["inspect", &format!("tests/vectors/{file}")]);
-        let words = String::from_utf8(output.stdout).unwrap();
+        let words = unfolded(&output.stdout);
         for expected in expected {
+            let expected = &unfolded(expected.as_bytes());
             assert!(words.contains(expected), "{expected}: {words}");
         }
     }
@@ -240,7 +241,7 @@ fn a_manifest_is_checked_with_the_keys_that_are_given() {
     let path = path.to_str().unwrap();
     let (exit, report, _) = inspected(&[path]);
     assert_eq!((exit, &report["files"][0]["kind"]), (0, &"release_manifest".into()));
-    assert!(String::from_utf8(rootstamp(&["inspect", path]).stdout).unwrap().contains("nobody's word yet"));
+    assert!(unfolded(&rootstamp(&["inspect", path]).stdout).contains("nobody's word yet"));
     let (exit, report, _) = inspected(&["--key", "tests/vectors/keys/p256-a.pub.pem", path]);
     assert_eq!((exit, report["files"][0]["signed_by"].as_array().unwrap().len()), (0, 1));
     assert_eq!(inspected(&["--key", "tests/vectors/keys/p256-b.pub.pem", path]).0, 2);

@@ -53,7 +53,7 @@ pub(super) struct Looked {
     pub(super) told_by: &'static str,
 }
 
-const CONTENTS: &str = "its contents";
+pub(super) const CONTENTS: &str = "its contents";
 const NAME: &str = "its name alone; its contents do not say";
 const ASKED: &str = "the command line; its contents do not say";
 
@@ -300,7 +300,10 @@ mod tests {
         let file = Read::from_memory(name, bytes);
         let report = Report::new(vec![FileReport::new(&file, look(&file, asked))]);
         let _ = (report.problems(), report.unauthentic(), report.refused(false));
-        (report.to_string(), serde_json::to_string(&report).unwrap())
+        let words = report.to_string();
+        let wide = words.lines().find(|line| line.chars().count() > 80);
+        assert_eq!(wide, None, "wider than a terminal");
+        (words, serde_json::to_string(&report).unwrap())
     }
 
     const NAMES: &[&str] =

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     look::Asked,
-    report::{RefusedReport, limbs, row},
+    report::RefusedReport,
     signed::McubootReport,
     storage::{self, DumpReport},
 };
@@ -31,6 +31,8 @@ use crate::{
     },
     keys::refuse::RefuseList,
 };
+
+mod words;
 
 #[derive(Serialize)]
 pub(super) struct ImageReport {
@@ -258,12 +260,29 @@ impl ImageReport {
                 if self.vector_tables.is_empty() { "memory in which nothing is recognised" } else { "a program" };
             parts.push(if broken { "memory with something broken in it" } else { plain }.to_owned());
         }
-        format!("{}: {}", self.container, parts.join(", "))
+        format!("{}: {}{}", self.container, parts.join(", "), self.inside())
+    }
+
+    /// What makes a person stop, whatever the file is.
+    fn inside(&self) -> String {
+        let signers = self.mcuboot_images.iter().filter_map(McubootReport::refused_signer);
+        let keys = self.keys.iter().filter_map(|key| key.refused.as_ref());
+        let provisioned = self.provision.iter().flat_map(|data| &data.keys).filter_map(|key| key.refused.as_ref());
+        let stored = self.nsib_storage.iter().flat_map(DumpReport::refused_keys);
+        let bare = self.bare_keys.iter().filter_map(|key| key.refused.as_ref());
+        let mut told = String::new();
+        if self.keys.iter().any(|key| key.private) {
+            told.push_str(", private key inside");
+        }
+        if let Some(known) = RefusedReport::worst(keys.chain(signers).chain(provisioned).chain(stored).chain(bare)) {
+            told = format!("{told}, {known} inside");
+        }
+        told
     }
 
     /// What Nordic released as it is, and the program behind it.
     fn nordic(&self) -> Vec<String> {
-        let below = if self.mbr.is_some() { ", above Nordic's master boot record" } else { "" };
+        let below = if self.mbr.is_some() { " above Nordic's master boot record" } else { "" };
         let mut parts: Vec<String> = self.softdevice.iter().map(|known| format!("{}{below}", known.words())).collect();
         if parts.is_empty() && self.mbr.is_some() {
             parts.push("Nordic's master boot record".to_owned());
@@ -540,97 +559,4 @@ impl FoundReport {
 
 pub(super) fn address(at: u32) -> String {
     format!("0x{at:08X}")
-}
-
-impl Display for ImageReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        row(f, "image", format!("{} bytes, digest of the memory {}", self.length, self.digest))?;
-        for segment in &self.segments {
-            row(f, "segment", format!("{}..{} {} bytes", segment.at, segment.end, segment.length))?;
-        }
-        for table in &self.vector_tables {
-            row(f, "vector table", format!("{}: stack {}, reset {}", table.at, table.stack, table.reset))?;
-        }
-        if let Some(at) = &self.perhaps_at {
-            row(f, "vector table", format!("of a program for another place, perhaps {at}: say --at {at}"))?;
-        }
-        if let Some(known) = &self.mbr {
-            row(f, "MBR", known.words())?;
-        }
-        if let Some(known) = &self.softdevice {
-            row(f, "SoftDevice", format!("{}..0x{:08X}", address(known.at), known.end))?;
-            known.notes().iter().try_for_each(|note| row(f, "", note))?;
-        }
-        if let Some(known) = &self.connectivity {
-            let (at, api, baud) = (address(known.at), known.ble_api, known.baud_rate);
-            row(f, "connectivity", format!("version {} ({at}), BLE API {api}, {baud} baud", known.version))?;
-        }
-        self.mcuboot_images.iter().try_for_each(|image| image.fmt(f))?;
-        for layout in &self.flash_maps {
-            row(f, "flash map", format!("at {}, as a program here takes it", address(layout.at)))?;
-            layout.areas.iter().try_for_each(|area| row(f, "", format!("{area} {} bytes", area.size)))?;
-        }
-        self.provision_alone().try_for_each(|provision| provision.fmt(f))?;
-        self.nsib_storage.iter().try_for_each(|storage| limbs(f, storage.tree()))?;
-        self.boot_conf.iter().try_for_each(|conf| conf.fmt(f))?;
-        self.dfu_settings.iter().try_for_each(|settings| limbs(f, &settings.tree))?;
-        if self.is_data_alone() {
-            return Ok(());
-        }
-        for found in &self.bootloader.families {
-            row(f, "bootloader", found.doubt())?;
-            for sign in &found.signs {
-                row(f, "", format!("{}: {}", address(sign.at), sign.name))?;
-            }
-        }
-        if self.bootloader.families.is_empty() {
-            row(f, "bootloader", "no sign of one")?;
-        }
-        for info in &self.bootloader.firmware {
-            let state = if info.valid { "valid" } else { "given up" };
-            row(
-                f,
-                "for NSIB",
-                format!("version {} at {}, {} bytes, {state}", info.version, address(info.address), info.size),
-            )?;
-        }
-        if self.bootloader.families.iter().any(|found| found.certain) {
-            row(f, "trust", &self.bootloader.trust.rests_on)?;
-        }
-        for key in &self.keys {
-            let known = if key.refused.is_none() && !key.private { "; on no list of published keys here" } else { "" };
-            row(f, "key", format!("{}: {}{known}", key.at, key.what))?;
-        }
-        for key in &self.bare_keys {
-            let refused = key.refused.as_ref().map_or_else(String::new, |refused| format!(", a {}", refused.why));
-            row(f, "key", format!("{}: P-256 key {} ({}){refused}", key.at, key.spki_sha256, key.form))?;
-        }
-        if self.keys.is_empty() && self.bare_keys.is_empty() {
-            row(f, "keys", "none found, in the forms that --json lists")?;
-        }
-        Ok(())
-    }
-}
-
-impl Display for ProvisionReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        limbs(f, &self.tree)?;
-        for storage in &self.storage {
-            let keys = match (&storage.keys_refused, storage.keys) {
-                (Some(no), _) => format!("would start nothing: {no}"),
-                (None, 1) => "takes its key".to_owned(),
-                (None, count) => format!("takes its {count} keys"),
-            };
-            let state = storage.life_cycle.map(|state| format!("{state:?}").to_uppercase());
-            let state = state.as_deref().unwrap_or("cannot be read");
-            row(f, "bootloader", format!("of {}: {keys}; life cycle {state}", storage.generation))?;
-        }
-        Ok(())
-    }
-}
-
-impl Display for BootConfReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        limbs(f, &self.tree)
-    }
 }

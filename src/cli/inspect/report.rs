@@ -1,6 +1,7 @@
 //! What `inspect` tells, as JSON and in words. `docs/inspect.md` documents the JSON.
 
 use std::{
+    collections::HashMap,
     fmt::{self, Display},
     path::Path,
 };
@@ -8,11 +9,12 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    look::{Asked, Looked},
+    look::{Asked, CONTENTS, Looked},
     memory::ImageReport,
+    paper::{answer, limbs, row},
 };
 use crate::{
-    fault::{Exit, Problem, seen},
+    fault::{Exit, Problem},
     file::Read,
     ident::{Digest, hex},
     image::{
@@ -24,7 +26,7 @@ use crate::{
     },
     keys::{
         AnyKey, Container, Given, PublicKey,
-        refuse::{Hit, RefuseList, Refused, Sighting},
+        refuse::{Hit, RefuseList, Refused, Sighting, Why},
     },
     manifest::{self, Release},
 };
@@ -92,6 +94,9 @@ struct NsibHashReport {
 pub(super) struct RefusedReport {
     pub(super) name: String,
     pub(super) why: String,
+    /// Whether the world refuses it, and not the company alone.
+    #[serde(skip)]
+    pub(super) published: bool,
 }
 
 /// What a format's own reader makes of a file.
@@ -191,6 +196,25 @@ impl Content {
 
     /// In one sentence.
     fn is(&self) -> String {
+        let kind = self.kind();
+        let known = RefusedReport::worst(self.refused_keys());
+        match self {
+            Self::Image(_) | Self::Unknown(_) | Self::Refused { .. } => kind,
+            Self::PublicKey(_) => known.map_or(kind.clone(), |known| format!("{kind}, a {known}")),
+            Self::KmuKeyFile(_)
+            | Self::KmuSlot(_)
+            | Self::DfuPackage(_)
+            | Self::DfuInit(_)
+            | Self::ReleaseManifest(_) => {
+                let private = self.problems().iter().any(|problem| problem.exit == Exit::KeyRefused);
+                let private = if private { ", private key inside" } else { "" };
+                let known = known.map_or_else(String::new, |known| format!(", with a {known}"));
+                format!("{kind}{private}{known}")
+            }
+        }
+    }
+
+    fn kind(&self) -> String {
         match self {
             Self::Image(image) => image.is(),
             Self::PublicKey(key) => key.is.clone(),
@@ -245,11 +269,21 @@ impl Content {
 
 impl RefusedReport {
     pub(super) fn new(refused: &Refused) -> Self {
-        Self { name: refused.name.clone(), why: refused.to_string() }
+        Self::because(refused, refused.to_string())
+    }
+
+    fn because(refused: &Refused, why: String) -> Self {
+        Self { name: refused.name.clone(), why, published: !matches!(refused.why, Why::Company { .. }) }
+    }
+
+    /// What the worst of them is called, if there are any.
+    pub(super) fn worst<'r>(all: impl IntoIterator<Item = &'r Self>) -> Option<&'static str> {
+        let published = all.into_iter().map(|one| one.published).max()?;
+        Some(if published { "published development key" } else { "refused key" })
     }
 
     pub(super) fn hit(place: &str, hit: &Hit<'_>) -> Self {
-        Self { name: hit.refused.name.clone(), why: format!("{hit} {place}") }
+        Self::because(hit.refused, format!("{hit} {place}"))
     }
 }
 
@@ -296,6 +330,16 @@ fn signers(asked: &Asked, fits: impl Fn(&PublicKey) -> bool) -> Option<Vec<Strin
     (!asked.keys.is_empty()).then(|| asked.keys.iter().filter_map(signed).collect())
 }
 
+/// Whose it is, as far as the answer needs it.
+fn signer(unsigned: bool, signed_by: Option<&[String]>) -> String {
+    match signed_by {
+        _ if unsigned => ", unsigned".to_owned(),
+        None => String::new(),
+        Some([]) => ", signed with no key of --key".to_owned(),
+        Some(names) => format!(", signed with {}", names.join(", ")),
+    }
+}
+
 impl Told<Package> {
     pub(super) fn package(package: Package, asked: &Asked) -> Self {
         let all = |key: &PublicKey| package.firmwares.iter().all(|firmware| firmware.signed_by(key));
@@ -307,7 +351,7 @@ impl Told<Package> {
         let signers = package.firmwares.iter().filter_map(|firmware| {
             let refused = firmware.init.signature.as_ref()?.refused(&firmware.init.command, &asked.list)?;
             let why = format!("`{}` is signed by a {refused}", firmware.dat);
-            Some(RefusedReport { name: refused.name.clone(), why })
+            Some(RefusedReport::because(refused, why))
         });
         let mut refused: Vec<RefusedReport> = signers.collect();
         let mut problems = Vec::new();
@@ -317,7 +361,9 @@ impl Told<Package> {
             problems.extend(damaged_signature(&firmware.init).map(named));
             inside(&package, firmware, &asked.list, &mut refused, &mut problems);
         }
-        Self { refused, problems, signed_by, ..Self::new("a package for the nRF5 SDK's secure DFU", package, tree) }
+        let unsigned = package.firmwares.iter().any(|firmware| firmware.init.signature.is_none());
+        let is = format!("a package for the nRF5 SDK's secure DFU{}", signer(unsigned, signed_by.as_deref()));
+        Self { refused, problems, signed_by, ..Self::new(is, package, tree) }
     }
 }
 
@@ -337,7 +383,7 @@ fn inside(
             _ if matches!(found.kind, scan::Kind::Private(_)) => {
                 problems.push(Problem::new(&*package.name, format!("holds {why}")).exit(Exit::KeyRefused));
             }
-            Some(known) => refused.push(RefusedReport { name: known.name.clone(), why }),
+            Some(known) => refused.push(RefusedReport::because(known, why)),
             None => {}
         }
     }
@@ -369,7 +415,8 @@ impl Told<Init> {
             .with(Branch::new("signature", told));
         let wrong = init.contradictions().into_iter().chain(damaged_signature(&init));
         let problems = wrong.map(|what| Problem::new(file.name(), what)).collect();
-        let is = "the init packet of an update by the nRF5 SDK's secure DFU, without the firmware";
+        let told = signer(signature.is_none(), signed_by.as_deref());
+        let is = format!("the init packet of an update by the nRF5 SDK's secure DFU, without the firmware{told}");
         Self { refused, problems, signed_by, ..Self::new(is, init, tree) }
     }
 }
@@ -410,10 +457,7 @@ impl Told<Release> {
         let release = signed.map_or_else(|| envelope.unverified(), Ok)?;
         let refused = release.keys.iter().filter_map(|key| {
             let refused = asked.list.refuses_digest(&key.spki_sha256)?;
-            Some(RefusedReport {
-                name: refused.name.clone(),
-                why: format!("allows a {refused}, under the name {}", key.name),
-            })
+            Some(RefusedReport::because(refused, format!("allows a {refused}, under the name {}", key.name)))
         });
         let refused = refused.collect();
         let signed_by = (!asked.keys.is_empty()).then(|| release.signed_by.clone());
@@ -438,7 +482,7 @@ impl Told<Facts> {
 fn sighted(found: &[Sighting<'_>]) -> Vec<RefusedReport> {
     let named = |found: &Sighting<'_>| {
         let why = format!("{} ({}) at byte {}", found.refused, found.form, found.at);
-        RefusedReport { name: found.refused.name.clone(), why }
+        RefusedReport::because(found.refused, why)
     };
     found.iter().map(named).collect()
 }
@@ -457,15 +501,6 @@ fn lines(text: &str) -> usize {
     memchr::memchr_iter(b'\n', text.as_bytes()).count() + usize::from(!text.is_empty() && !text.ends_with('\n'))
 }
 
-pub(super) fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
-    writeln!(f, "  {name:<14} {}", seen(&value.to_string()))
-}
-
-/// A tree, indented under its file.
-pub(super) fn limbs(f: &mut fmt::Formatter<'_>, tree: &Branch) -> fmt::Result {
-    tree.to_string().lines().try_for_each(|line| writeln!(f, "  {line}"))
-}
-
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.files.iter().try_for_each(|file| writeln!(f, "{file}"))
@@ -474,8 +509,10 @@ impl Display for Report {
 
 impl Display for FileReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", seen(&self.file))?;
-        row(f, "is", format!("{} (by {})", self.is, self.told_by))?;
+        answer(f, &self.file, &self.is)?;
+        if self.told_by != CONTENTS {
+            row(f, "told by", self.told_by)?;
+        }
         if let Some((digest, bytes)) = self.sha256.zip(self.bytes) {
             row(f, "file", format!("{bytes} bytes, SHA-256 {digest}"))?;
         }
@@ -491,10 +528,26 @@ impl Display for FileReport {
             Content::Refused { .. } => {}
         }
         if !matches!(self.content, Content::PublicKey(_)) {
-            self.content.refused_keys().iter().try_for_each(|refused| row(f, "refused", &refused.why))?;
+            refused_rows(f, self.content.refused_keys())?;
         }
         self.content.problems().iter().try_for_each(|problem| row(f, "problem", &problem.what))
     }
+}
+
+/// One row for each key, however often and in however many forms it is there.
+fn refused_rows(f: &mut fmt::Formatter<'_>, refused: &[RefusedReport]) -> fmt::Result {
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    for one in refused {
+        *times.entry(&one.name).or_default() += 1;
+    }
+    for first in refused {
+        match times.remove(&*first.name) {
+            Some(1) => row(f, "refused", &first.why)?,
+            Some(times) => row(f, "refused", format!("{}; found {times} times in all", first.why))?,
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 impl Display for KeyReport {
@@ -510,7 +563,7 @@ impl Display for KeyReport {
         }
         match &self.refused {
             Some(refused) => row(f, "refused", &refused.why),
-            None => row(f, "published", "no, as far as the lists in this program go"),
+            None => row(f, "published", "no, as far as the lists at hand go"),
         }
     }
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::{
     look::Asked,
     memory::address,
-    report::{RefusedReport, row},
+    paper::{COLUMN, limbs_at, row},
+    report::RefusedReport,
 };
 use crate::{
     fault::Problem,
@@ -52,6 +53,9 @@ pub(super) struct McubootReport {
     flaws: Vec<Objection>,
     #[serde(skip)]
     flaw_problem: Option<Problem>,
+    /// Whether a key was given.
+    #[serde(skip)]
+    asked: bool,
 }
 
 impl McubootReport {
@@ -93,18 +97,26 @@ impl McubootReport {
             standing,
             flaw_problem: flaw_problem(image.at, map, standing, &flaws),
             flaws,
+            asked: key.is_some(),
         }
     }
 
     /// In one phrase, with what speaks against it.
     pub(super) fn is(&self) -> String {
-        let doubt = self.standing.words().map_or_else(String::new, |words| format!(", {words}"));
-        format!("an image for MCUboot, version {}{doubt}", self.version)
+        let by = |name: &String| format!(", signed with {name}");
+        let other = || if self.asked { ", signed with no key of --key" } else { "" }.to_owned();
+        let signer = || self.verified_by.as_ref().map_or_else(other, by);
+        let state = self.standing.words().map_or_else(signer, |words| format!(", {words}"));
+        format!("an image for MCUboot, version {}{state}", self.version)
     }
 
     /// Why it would not do what it is for.
     pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {
         self.flaw_problem.iter().chain(&self.counter_problem).cloned()
+    }
+
+    pub(super) fn refused_signer(&self) -> Option<&RefusedReport> {
+        self.refused.as_ref()
     }
 
     pub(super) fn refused(&self) -> Option<String> {
@@ -172,10 +184,11 @@ impl Display for McubootReport {
         let encryption = self.encryption.as_ref().map(Encryption::explain);
         let trailer = self.trailer.as_ref().map(Trailer::explain);
         for branch in encryption.iter().chain(&trailer) {
-            branch.to_string().lines().try_for_each(|line| row(f, "", line))?;
+            limbs_at(f, branch, COLUMN)?;
         }
-        let flaws = self.flaws.iter().filter(|flaw| !self.verdict.objections.contains(flaw));
-        for why in self.verdict.objections.iter().chain(flaws).map(|objection| &objection.why) {
+        // What is wrong with it whatever the key is told as a problem of the file.
+        let flaw = |objection: &&Objection| self.flaws.iter().any(|flaw| flaw.code == objection.code);
+        for why in self.verdict.objections.iter().filter(|one| !flaw(one)).map(|objection| &objection.why) {
             row(f, "", format!("! {why}"))?;
         }
         if let Some(refused) = &self.refused {

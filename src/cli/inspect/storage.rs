@@ -92,6 +92,10 @@ impl DumpReport {
         self.range.contains(&u64::from(at))
     }
 
+    pub(super) fn refused_keys(&self) -> impl Iterator<Item = &RefusedReport> {
+        self.keys.iter().filter_map(|key| key.refused.as_ref())
+    }
+
     /// Keys that may not be used, revoked or not.
     pub(super) fn refused(&self) -> Vec<String> {
         let keys = self.keys.iter().enumerate();
