@@ -75,6 +75,16 @@ impl FlashMap {
         found
     }
 
+    /// Of the areas that begin at one address the longest: the slot, and not what it holds.
+    pub fn longest(&self) -> impl Iterator<Item = &Area> {
+        let mut known = Vec::new();
+        self.areas.iter().filter(move |area| {
+            let first = self.slot(area.at).is_some_and(|slot| slot.size == area.size) && !known.contains(&area.at);
+            known.extend(first.then_some(area.at));
+            first
+        })
+    }
+
     /// The longest area that begins at this address.
     #[must_use]
     pub fn slot(&self, at: u32) -> Option<&Area> {

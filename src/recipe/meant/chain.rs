@@ -175,8 +175,7 @@ impl Reading<'_> {
         let Some(about) = &application.about else { return };
         let (at, file) = (about.at, &bootloader.file);
         let Some(slot) = layout.slot(at) else {
-            let longest = layout.areas.iter().filter(|area| layout.slot(area.at) == Some(area));
-            let areas: Vec<String> = longest.map(ToString::to_string).collect();
+            let areas: Vec<String> = layout.longest().map(ToString::to_string).collect();
             let what = format!(
                 "would not boot: it stands at 0x{at:08X}, where the flash map in `{file}` (at 0x{:08X}) has no slot; it \
                  has {}",

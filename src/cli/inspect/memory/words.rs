@@ -13,10 +13,14 @@ impl Display for ImageReport {
         self.memory(f)?;
         self.nordics(f)?;
         self.mcuboot_images.iter().try_for_each(|image| image.fmt(f))?;
-        for layout in &self.flash_maps {
-            let areas: Vec<String> = layout.areas.iter().map(|area| format!("{area} {} bytes", area.size)).collect();
-            row(f, "flash map", format!("at {}, as a program here takes it:", address(layout.at)))?;
-            row(f, "", areas.join(", "))?;
+        for (index, layout) in self.flash_maps.iter().enumerate() {
+            // A bootloader and what it starts show the same one, if they are of one build.
+            let same = self.flash_maps.iter().take(index).find(|other| other.areas == layout.areas);
+            let areas = match same {
+                Some(other) => format!("the same as at {}", address(other.at)),
+                None => layout.longest().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            };
+            row(f, "flash map", format!("at {}: {areas}", address(layout.at)))?;
         }
         self.provision_alone().try_for_each(|provision| provision.fmt(f))?;
         self.nsib_storage.iter().try_for_each(|storage| limbs(f, storage.tree()))?;
