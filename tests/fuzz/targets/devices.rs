@@ -20,9 +20,8 @@ static BOOTLOADER: LazyLock<Vec<u8>> = LazyLock::new(|| {
     [&words[..], PLACEHOLDER, &words].concat()
 });
 
-static TEXT: LazyLock<String> = LazyLock::new(|| {
-    include_str!("../devices.toml").replace("BOOTLOADER", &Digest::of(&BOOTLOADER).to_string())
-});
+static TEXT: LazyLock<String> =
+    LazyLock::new(|| include_str!("../devices.toml").replace("BOOTLOADER", &Digest::of(&BOOTLOADER).to_string()));
 
 /// The table up to the first NUL; what follows it is every key file that it names.
 struct Files<'d> {

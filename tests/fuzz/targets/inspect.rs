@@ -5,8 +5,22 @@ use rootstamp::cli::inspect;
 use rootstamp_fuzz::{file, list};
 
 const NAMES: [&str; 16] = [
-    "fuzz", "fuzz.hex", "fuzz.bin", "fuzz.elf", "fuzz.pem", "fuzz.der", "fuzz.json", "fuzz.zip", "fuzz.dat", "fuzz.txt",
-    "fuzz.p12", "fuzz.csv", "fuzz.toml", "fuzz.c", "fuzz.crt", "fuzz.pub",
+    "fuzz",
+    "fuzz.hex",
+    "fuzz.bin",
+    "fuzz.elf",
+    "fuzz.pem",
+    "fuzz.der",
+    "fuzz.json",
+    "fuzz.zip",
+    "fuzz.dat",
+    "fuzz.txt",
+    "fuzz.p12",
+    "fuzz.csv",
+    "fuzz.toml",
+    "fuzz.c",
+    "fuzz.crt",
+    "fuzz.pub",
 ];
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
