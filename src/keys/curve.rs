@@ -22,10 +22,18 @@ mod fields {
         "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffff0000000000000000ffffffff",
         "The field of P-384."
     );
+    // [SP 800-186 3.2.1.3]
+    const_monty_params!(
+        P256,
+        U256,
+        "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff",
+        "The field of P-256."
+    );
 }
 
 type Fe = ConstMontyForm<fields::P25519, { U256::LIMBS }>;
 type Fe384 = ConstMontyForm<fields::P384, { U384::LIMBS }>;
+type Fe256 = ConstMontyForm<fields::P256, { U256::LIMBS }>;
 
 const P25519: U256 = U256::from_be_hex("7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed");
 /// Half of the group order of the field: the exponent of Euler's criterion.
@@ -35,6 +43,9 @@ const D: U256 = U256::from_be_hex("52036cee2b6ffe738cc740797779e89800700a4d4141d
 const P384: U384 = U384::from_be_hex(
     "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffeffffffff0000000000000000ffffffff",
 );
+const P256: U256 = U256::from_be_hex("ffffffff00000001000000000000000000000000ffffffffffffffffffffffff");
+/// [SP 800-186 3.2.1.3]
+const B256: U256 = U256::from_be_hex("5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b");
 /// [SP 800-186 3.2.1.4]
 const B384: U384 = U384::from_be_hex(
     "b3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aef",
@@ -55,15 +66,53 @@ const SMALL_U: [U256; 5] = [
     U256::from_be_hex("57119fd0dd4e22d8868e1c58c45c44045bef839c55b1d0b1248c50a3bc959c5f"),
 ];
 
-/// Whether these 96 bytes, X then Y, are a point of P-384: y² = x³ − 3x + b.
-pub(super) fn is_p384_point(xy: &[u8; 96]) -> bool {
-    let coordinate = |half: &[u8]| Some(U384::from_be_slice(half)).filter(|value| *value < P384);
-    let (x, y) = xy.split_at(48);
-    let Some((x, y)) = coordinate(x).zip(coordinate(y)) else { return false };
-    let (x, y) = (Fe384::new(&x), Fe384::new(&y));
-    let three = Fe384::new(&U384::from_u8(3));
-    y.square() == x.square().mul(&x).sub(&three.mul(&x)).add(&Fe384::new(&B384))
+/// In which order the bytes of a coordinate stand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// First byte first, as standards write numbers.
+    Big,
+    /// Last byte first, as the nRF5 SDK holds them. [nordic-facts C6]
+    Little,
 }
+
+/// Whether these 96 bytes, X then Y, are a point of P-384.
+pub(super) fn is_p384_point(xy: &[u8; 96], order: Order) -> bool {
+    let (x, y) = xy.split_at(48);
+    let number = |half: &[u8]| match order {
+        Order::Big => U384::from_be_slice(half),
+        Order::Little => U384::from_le_slice(half),
+    };
+    let (x, y) = (number(x), number(y));
+    x < P384 && y < P384 && satisfies_p384(x, y)
+}
+
+/// Whether these 64 bytes, X then Y, are a point of P-256.
+pub(super) fn is_p256_point(xy: &[u8; 64], order: Order) -> bool {
+    let (x, y) = xy.split_at(32);
+    let number = |half: &[u8]| match order {
+        Order::Big => U256::from_be_slice(half),
+        Order::Little => U256::from_le_slice(half),
+    };
+    let (x, y) = (number(x), number(y));
+    x < P256 && y < P256 && satisfies_p256(x, y)
+}
+
+/// y² = x³ − 3x + b, made for searching: x and y are taken for what Montgomery's form would make of x/R and y/R, which
+/// spares both conversions. With x′ = x/R and y′ = y/R the equation reads y′² = (R·x′² − 3/R)·x′ + b/R².
+macro_rules! satisfies {
+    ($name:ident, $field:ty, $number:ty, $b:expr) => {
+        fn $name(x: $number, y: $number) -> bool {
+            const R: $field = <$field>::new(&<$field>::ONE.to_montgomery());
+            const THREE: $field = <$field>::from_montgomery(<$number>::from_u8(3));
+            const B: $field = <$field>::from_montgomery($b).mul(&<$field>::from_montgomery(<$number>::ONE));
+            let (x, y) = (<$field>::from_montgomery(x), <$field>::from_montgomery(y));
+            y.square() == x.square().mul(&R).sub(&THREE).mul(&x).add(&B)
+        }
+    };
+}
+
+satisfies!(satisfies_p256, Fe256, U256, B256);
+satisfies!(satisfies_p384, Fe384, U384, B384);
 
 /// Whether these 32 bytes are a point of Ed25519 that can be a key: in its one encoding, on the curve, and not one of
 /// the few points under which anybody can make signatures. [RFC 8032 5.1.3]
@@ -142,6 +191,25 @@ mod tests {
         let secret = raw("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb");
         let public = "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f";
         assert_eq!(hex(&x25519_public(&secret)), public);
+    }
+
+    #[test]
+    fn a_point_of_p256_is_one_in_its_own_order_of_bytes_and_its_neighbours_are_none() {
+        let generator = bytes_from_hex(
+            "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
+             4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
+        );
+        let point: [u8; 64] = generator.unwrap().try_into().unwrap();
+        let mut little = point;
+        little.chunks_exact_mut(32).for_each(<[u8]>::reverse);
+        assert!(is_p256_point(&point, Order::Big) && is_p256_point(&little, Order::Little));
+        assert!(!is_p256_point(&point, Order::Little) && !is_p256_point(&little, Order::Big));
+        for at in 0..64 {
+            let mut other = point;
+            other[at] ^= 1;
+            assert!(!is_p256_point(&other, Order::Big), "byte {at}");
+        }
+        assert!(!is_p256_point(&[0; 64], Order::Big) && !is_p256_point(&[0xFF; 64], Order::Big));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod fingerprint;
 mod forms;
 mod given;
 mod needles;
+pub mod points;
 pub mod private;
 pub mod refuse;
 mod verify;

@@ -2,7 +2,7 @@
 
 mod any;
 pub(crate) mod published;
-mod secrets;
+pub(crate) mod secrets;
 
 use std::path::{Path, PathBuf};
 
