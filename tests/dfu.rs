@@ -716,6 +716,26 @@ fn a_package_is_held_against_the_key_in_its_bootloader() {
     told(&[le("p256-a"), le("p256-b")].concat(), "there are some at 0x00078200, 0x00078240");
 }
 
+/// No compiler puts it there; somebody who hides one does.
+#[test]
+fn a_second_key_is_found_at_every_address_of_a_bootloader_and_its_place_is_not_patched() {
+    let (own, other) = (Form::Nrf5SdkLe.bytes(&key("p256-a")), key("p256-c"));
+    for form in [Form::Nrf5SdkLe, Form::Raw] {
+        for at in 0x441..0x448 {
+            let mut inside = own.clone();
+            inside.resize(at - 0x200, 0xFF);
+            inside.extend(form.bytes(&other));
+            let map = bootloader(&inside);
+            let found: Vec<(u32, Form)> = bare_keys(&map).iter().map(|bare| (bare.at, bare.form)).collect();
+            let second = 0x7_8000 + u32::try_from(at).unwrap();
+            assert_eq!(found, [(0x7_8200, Form::Nrf5SdkLe), (second, form)]);
+            let patch = Patch { at: 0x7_8200, form: Form::Nrf5SdkLe };
+            let problems = patch.check(&map, &list()).unwrap_err();
+            assert!(problems[0].what.contains(&format!("at 0x{second:08X}, beside the key")), "{problems:?}");
+        }
+    }
+}
+
 #[test]
 fn every_published_key_of_the_sdk_is_found_in_a_bootloader() {
     let published: serde_json::Value = serde_json::from_slice(

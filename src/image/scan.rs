@@ -13,7 +13,7 @@ use crate::{
     keys::{
         AnyKey, DecryptionKey, P256_SPKI_HEAD, P256_SPKI_LEN, PublicKey,
         bare::{self, Budget},
-        private,
+        private, private_der,
         refuse::{Form, RefuseList, Refused, Sighting},
     },
 };
@@ -172,14 +172,18 @@ fn wrapped_in_text(segment: &Segment) -> Vec<Found> {
     found.collect()
 }
 
-/// Bare private halves of the public keys that were found.
+/// Bare private halves of the public keys that were found, and of those that nothing but their arithmetic tells.
 fn unwrapped(segment: &Segment, found: &[Found], budget: &mut Budget) -> Vec<Found> {
     let range = |found: &Found| {
         let from = usize::try_from(found.at.saturating_sub(segment.at)).unwrap_or(usize::MAX);
         from..from.saturating_add(found.len)
     };
+    let points = bare::points(&segment.bytes, budget);
     let keys = found.iter().filter_map(|found| Some((found.key.as_ref()?, range(found))));
-    let private = bare::beside_within(&segment.bytes, keys, budget).into_iter().map(|bare| Found {
+    let keys = keys.chain(points.iter().map(|point| (&point.key, point.range.clone())));
+    let mut bare = bare::beside_within(&segment.bytes, keys, budget);
+    bare.extend(bare::seeds(&segment.bytes, budget));
+    let private = bare.into_iter().map(|bare| Found {
         at: address(segment, bare.at),
         len: bare.len,
         kind: Kind::Private(bare.form),
@@ -213,7 +217,7 @@ fn der_at(segment: &Segment, from: usize, list: &RefuseList) -> Option<Found> {
         let whole = if let Kind::P256(key) = &kind { Some(key.clone().into()) } else { None };
         return Some(Found { at, len, kind, refused, key: whole });
     }
-    let (head, len, kind) = head_of(rest)?;
+    let Some((head, len, kind)) = head_of(rest) else { return private_der(rest, at) };
     let key = if matches!(kind, Kind::Other(_)) { AnyKey::at_start(rest).map(|(key, ..)| key) } else { None };
     let refused = key.as_ref().and_then(|key| list.refuses_key(key)).cloned();
     Some(Found { at, len: (*len).max(head.len()).min(rest.len()), kind: kind.clone(), refused, key })
@@ -222,10 +226,17 @@ fn der_at(segment: &Segment, from: usize, list: &RefuseList) -> Option<Found> {
 /// As [`der_at`], without the arithmetic of public keys.
 fn private_at(segment: &Segment, from: usize) -> Option<Found> {
     let rest = segment.bytes.get(from..)?;
-    let (head, len, kind) = head_of(rest)?;
+    let at = address(segment, from);
+    let Some((head, len, kind)) = head_of(rest) else { return private_der(rest, at) };
     let len = (*len).max(head.len()).min(rest.len());
-    let found = Found { at: address(segment, from), len, kind: kind.clone(), refused: None, key: None };
+    let found = Found { at, len, kind: kind.clone(), refused: None, key: None };
     matches!(kind, Kind::Private(_)).then_some(found)
+}
+
+/// What no head tells: optional parts, parameters written out, other ciphers and curves.
+fn private_der(rest: &[u8], at: u32) -> Option<Found> {
+    let der = private_der::at_start(rest)?;
+    Some(Found { at, len: der.len, kind: Kind::Private(der.form), refused: None, key: None })
 }
 
 /// How one of the other keys begins, how long it is at least, and what it is.

@@ -18,7 +18,10 @@ use ring::{
     },
 };
 
-use super::{Algorithm, AnyKey, curve, points};
+use super::{
+    Algorithm, AnyKey, curve,
+    points::{self, Point, Trials},
+};
 
 /// How far from its public half a private one is looked for, in bytes before and behind.
 pub const REACH: usize = 512;
@@ -54,6 +57,10 @@ pub fn beside<'k>(bytes: &[u8], keys: impl IntoIterator<Item = (&'k AnyKey, Rang
 #[derive(Debug)]
 pub struct Budget {
     left: usize,
+    /// Places for [`seeds`].
+    pairs: usize,
+    /// Places for points that nothing wraps.
+    trials: Trials,
     /// By a hash of key and candidate that is another in every process: what a candidate holds is not kept.
     tried: HashMap<u64, bool>,
     hasher: RandomState,
@@ -61,7 +68,13 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { left: BUDGET, tried: HashMap::new(), hasher: RandomState::new() }
+        Self {
+            left: BUDGET,
+            pairs: PAIRS,
+            trials: Trials::default(),
+            tried: HashMap::new(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -166,21 +179,27 @@ fn scalars_among(values: &[&[u8]], budget: &mut Budget) -> Option<(usize, &'stat
     None
 }
 
-/// How many places of one search are tried for a seed beside its public key: each takes two multiplications.
+/// Every public key among these bytes that nothing wraps: X and Y of P-256 or P-384, in either order of bytes.
+#[must_use]
+pub fn points(bytes: &[u8], budget: &mut Budget) -> Vec<Point> {
+    points::all(bytes, &mut budget.trials)
+}
+
+/// How many places of one input are tried for a seed beside its public key: each takes two multiplications.
 const PAIRS: usize = 4000;
 
 /// Seeds of Ed25519 whose public key follows or comes before at once. Nothing tells those 32 bytes from noise: tried is
 /// what is as good as random, at every fourth offset first, and no more than four thousand places.
 #[must_use]
-pub fn seeds(bytes: &[u8]) -> Vec<Bare> {
-    let places = points::places(bytes, 64, points::DIFFERENT_P256, PAIRS).into_iter();
+pub fn seeds(bytes: &[u8], budget: &mut Budget) -> Vec<Bare> {
+    let places = points::places(bytes, 64, points::DIFFERENT_P256, &mut budget.pairs);
     let seed = |at: usize| {
         let (first, second) = bytes.get(at..)?.first_chunk::<64>()?.split_at(32);
         let made = |seed: &[u8]| ed25519_public(seed.try_into().ok()?);
         let found = if made(first)? == second { Some(at) } else { (made(second)? == first).then_some(at + 32) };
         found.map(|at| Bare { at, len: 32, form: SEED })
     };
-    places.filter_map(seed).collect()
+    places.into_iter().filter_map(seed).collect()
 }
 
 const SEED: &str = "a bare Ed25519 seed beside its public key";

@@ -25,6 +25,8 @@ mod given;
 mod needles;
 pub mod points;
 pub mod private;
+pub(crate) mod private_der;
+mod readings;
 pub mod refuse;
 mod verify;
 

@@ -8,11 +8,22 @@ use std::ops::Range;
 pub use super::curve::Order;
 use super::{Algorithm, AnyKey, curve};
 
-/// How many places of one search are tried for P-256, in both orders of bytes: an eighth of a second.
-const TRIALS_P256: usize = 512 << 10;
+/// How much arithmetic one input gets, all its parts together.
+#[derive(Debug)]
+pub(super) struct Trials {
+    /// Places tried for P-256, in both orders of bytes: an eighth of a second.
+    p256: usize,
+    /// Places tried for P-384, whose arithmetic takes twice as long.
+    p384: usize,
+    /// Points that are told: more than any program holds.
+    points: usize,
+}
 
-/// For P-384, whose arithmetic takes twice as long.
-const TRIALS_P384: usize = 256 << 10;
+impl Default for Trials {
+    fn default() -> Self {
+        Self { p256: 512 << 10, p384: 256 << 10, points: 1000 }
+    }
+}
 
 /// 64 random bytes hold 57 different values, give or take two.
 pub(super) const DIFFERENT_P256: usize = 44;
@@ -32,17 +43,17 @@ pub struct Point {
 }
 
 /// Every point of either curve at any offset of these bytes, as far as there are trials: every fourth offset comes first.
-#[must_use]
-pub(super) fn all(bytes: &[u8]) -> Vec<Point> {
-    let p256 = places(bytes, 64, DIFFERENT_P256, TRIALS_P256).into_iter().flat_map(|at| p256_at(bytes, at));
-    let p384 = places(bytes, 96, DIFFERENT_P384, TRIALS_P384).into_iter().flat_map(|at| p384_at(bytes, at));
-    p256.chain(p384).collect()
+pub(super) fn all(bytes: &[u8], trials: &mut Trials) -> Vec<Point> {
+    let p384 = places(bytes, 96, DIFFERENT_P384, &mut trials.p384).into_iter().filter_map(|at| p384_at(bytes, at));
+    let p256 = places(bytes, 64, DIFFERENT_P256, &mut trials.p256).into_iter().filter_map(|at| p256_at(bytes, at));
+    let points: Vec<Point> = p256.chain(p384).take(trials.points).collect();
+    trials.points -= points.len();
+    points
 }
 
-/// Every point of P-256 at any offset whose 64 bytes are varied enough, as far as there are trials.
-#[must_use]
-pub fn of_p256(bytes: &[u8]) -> Vec<Point> {
-    places(bytes, 64, DIFFERENT_P256, TRIALS_P256).into_iter().flat_map(|at| p256_at(bytes, at)).collect()
+/// Every point of P-256 at any offset whose 64 bytes are as varied as those of a key, as far as this many trials go.
+pub fn of_p256(bytes: &[u8], trials: &mut usize) -> Vec<Point> {
+    places(bytes, 64, DIFFERENT_P256, trials).into_iter().filter_map(|at| p256_at(bytes, at)).collect()
 }
 
 /// The key whose X and Y these bytes are, in either order.
@@ -73,12 +84,14 @@ fn p384_at(bytes: &[u8], at: usize) -> Option<Point> {
     Some(Point { range: at..at + 96, order, key: AnyKey::from_raw(Algorithm::P384, &big).ok()? })
 }
 
-/// Offsets of windows of this length that hold so many different values, no more than `most`: if there are more, those
-/// at every fourth offset, where compilers put numbers, before the others.
-pub(super) fn places(bytes: &[u8], len: usize, different: usize, most: usize) -> Vec<usize> {
+/// Offsets of windows of this length that hold so many different values, as far as these trials go: if there are more,
+/// those at every fourth offset, where compilers put numbers, before the others.
+pub(super) fn places(bytes: &[u8], len: usize, different: usize, trials: &mut usize) -> Vec<usize> {
+    let most = *trials;
     let mut first: Vec<usize> = varied(bytes, len, different).filter(|at| at % 4 == 0).take(most).collect();
     let others = varied(bytes, len, different).filter(|at| at % 4 != 0).take(most - first.len());
     first.extend(others);
+    *trials -= first.len();
     first
 }
 
@@ -139,11 +152,12 @@ mod tests {
         let little = key.nrf5_sdk().unwrap();
         for gap in 300..304 {
             let bytes = [&noise(gap)[..], key.raw(), &noise(77), &little, &noise(50)].concat();
-            let found: Vec<(usize, Order)> = all(&bytes).iter().map(|one| (one.range.start, one.order)).collect();
+            let found: Vec<(usize, Order)> =
+                all(&bytes, &mut Trials::default()).iter().map(|one| (one.range.start, one.order)).collect();
             let mut expected = vec![(gap, Order::Big), (gap + 141, Order::Little)];
             expected.sort_by_key(|(at, _)| at % 4 != 0);
             assert_eq!(found, expected);
-            assert!(all(&bytes).iter().all(|one| one.key == key));
+            assert!(all(&bytes, &mut Trials::default()).iter().all(|one| one.key == key));
         }
     }
 
@@ -153,7 +167,7 @@ mod tests {
         let mut little = key.raw().to_vec();
         little.chunks_exact_mut(48).for_each(<[u8]>::reverse);
         for (xy, order) in [(key.raw(), Order::Big), (&little, Order::Little)] {
-            let found = all(&[&[0; 7], xy, &[0xFF; 9]].concat());
+            let found = all(&[&[0; 7], xy, &[0xFF; 9]].concat(), &mut Trials::default());
             assert_eq!(found, [Point { range: 7..103, order, key: key.clone() }]);
         }
     }
@@ -161,9 +175,9 @@ mod tests {
     #[test]
     fn a_search_ends_with_its_trials_and_begins_with_every_fourth_offset() {
         let bytes = noise(4000);
-        let places = |most| places(&bytes, 64, DIFFERENT_P256, most);
+        let places = |most: usize| places(&bytes, 64, DIFFERENT_P256, &mut most.clone());
         assert_eq!(places(900), (0..900).map(|index| 4 * index).collect::<Vec<_>>());
         assert_eq!(places(5000).len(), 4000 - 63);
-        assert!(super::places(&b"MOVS BX ".repeat(500), 64, DIFFERENT_P256, 10).is_empty());
+        assert!(super::places(&b"MOVS BX ".repeat(500), 64, DIFFERENT_P256, &mut 10).is_empty());
     }
 }

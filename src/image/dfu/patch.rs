@@ -13,7 +13,11 @@ use crate::{
         mcuboot::positions,
         scan::{self, Kind},
     },
-    keys::{P256_SPKI_HEAD, P256_SPKI_LEN, PublicKey, refuse::RefuseList},
+    keys::{
+        P256_SPKI_HEAD, P256_SPKI_LEN, PublicKey,
+        points::{self, Order, Point},
+        refuse::RefuseList,
+    },
 };
 
 /// What stands in place of X and Y in a bootloader that was built without a key: 64 bytes of ASCII.
@@ -111,7 +115,7 @@ pub struct Bare {
 }
 
 /// The most program that is searched for keys without a head, in bytes: the flash of the largest chip with such a
-/// bootloader. Every fourth byte costs arithmetic.
+/// bootloader, every byte of which can be tried.
 pub(super) const SEARCHED_MAX: usize = 1 << 20;
 
 /// The generator of P-256, X and Y. Every program that signs or verifies holds it, and it is nobody's key. [SEC 2, 2.4.2]
@@ -129,27 +133,37 @@ pub fn generator(map: &Map) -> Option<u32> {
     map.segments().iter().find_map(|segment| positions(segment, &turned).next())
 }
 
-/// Every P-256 key without a head, at every fourth address, where compilers put them: any 64 bytes that are a point of
-/// the curve, its generator left out. That no other 64 bytes are one by chance is as sure as the curve itself.
+/// Every P-256 key without a head, its generator left out: any 64 bytes that are a point of the curve, in order of
+/// address. No other 64 bytes are one by chance.
+///
+/// At every fourth address, where compilers put them, only what begins with sixteen equal bytes is passed over. Everywhere
+/// else the 64 bytes have to be as varied as those of a key are, and no more than [`SEARCHED_MAX`] places are tried.
 #[must_use]
 pub fn bare_keys(map: &Map) -> Vec<Bare> {
-    let mut found = Vec::new();
-    for segment in map.segments() {
-        // Behind the last word of memory there is no next one.
-        let Some(first) = segment.at.checked_next_multiple_of(4) else { continue };
-        let windows = segment.bytes.get((first - segment.at) as usize..).unwrap_or_default();
-        for (at, window) in (first..).step_by(4).zip(windows.windows(64).step_by(4)) {
-            let head = window.first();
-            if window.iter().take(16).all(|byte| Some(byte) == head) {
-                continue;
-            }
-            for form in [Form::Nrf5SdkLe, Form::Raw] {
-                let key = form.key(window).filter(|key| key.xy() != GENERATOR);
-                found.extend(key.map(|key| Bare { at, form, key }));
-            }
-        }
-    }
+    let mut trials = SEARCHED_MAX;
+    map.segments().iter().flat_map(|segment| in_segment(segment, &mut trials)).collect()
+}
+
+fn in_segment(segment: &Segment, trials: &mut usize) -> Vec<Bare> {
+    let bytes = &segment.bytes;
+    let before = (4 - segment.at % 4) % 4;
+    let even = |window: &[u8]| window.iter().take(16).all(|byte| Some(byte) == window.first());
+    let aligned = bytes.windows(64).enumerate().skip(before as usize).step_by(4).filter(|(_, window)| !even(window));
+    let aligned = aligned.filter_map(|(at, _)| points::p256_at(bytes, at));
+    let anywhere = points::of_p256(bytes, trials);
+    let mut found: Vec<Bare> = aligned.chain(anywhere).filter_map(|point| bare(segment, &point)).collect();
+    found.sort_by_key(|bare| bare.at);
+    found.dedup_by_key(|bare| bare.at);
     found
+}
+
+fn bare(segment: &Segment, point: &Point) -> Option<Bare> {
+    let key = point.key.p256().filter(|key| key.xy() != GENERATOR)?;
+    let form = match point.order {
+        Order::Big => Form::Raw,
+        Order::Little => Form::Nrf5SdkLe,
+    };
+    Some(Bare { at: segment.at.checked_add(u32::try_from(point.range.start).ok()?)?, form, key })
 }
 
 impl Patch {
