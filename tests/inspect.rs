@@ -2,6 +2,7 @@
 
 mod carriers;
 mod hostile;
+mod secrets;
 mod storage;
 mod vectors;
 

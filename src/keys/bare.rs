@@ -188,11 +188,12 @@ pub fn points(bytes: &[u8], budget: &mut Budget) -> Vec<Point> {
 /// How many places of one input are tried for a seed beside its public key: each takes two multiplications.
 const PAIRS: usize = 4000;
 
-/// Seeds of Ed25519 whose public key follows or comes before at once. Nothing tells those 32 bytes from noise: tried is
-/// what is as good as random, at every fourth offset first, and no more than four thousand places.
+/// Seeds of Ed25519 whose public key follows or comes before at once. Nothing tells those 64 bytes from noise but that
+/// most of a program is none: tried is what is as good as random, at every fourth offset first, up to four thousand
+/// places, and of a stretch of more than a kilobyte its two ends.
 #[must_use]
 pub fn seeds(bytes: &[u8], budget: &mut Budget) -> Vec<Bare> {
-    let places = points::places(bytes, 64, points::DIFFERENT_P256, &mut budget.pairs);
+    let places = points::islands(bytes, &mut budget.pairs);
     let seed = |at: usize| {
         let (first, second) = bytes.get(at..)?.first_chunk::<64>()?.split_at(32);
         let made = |seed: &[u8]| ed25519_public(seed.try_into().ok()?);

@@ -3,7 +3,7 @@
 //! No other bytes satisfy a curve's equation by chance. A key is as good as random; what holds few different values is
 //! none, and most of a program is spared the arithmetic. What is left is bounded, for files that are random throughout.
 
-use std::ops::Range;
+use std::{collections::VecDeque, ops::Range};
 
 pub use super::curve::Order;
 use super::{Algorithm, AnyKey, curve};
@@ -13,7 +13,7 @@ use super::{Algorithm, AnyKey, curve};
 pub(super) struct Trials {
     /// Places tried for P-256, in both orders of bytes: an eighth of a second.
     p256: usize,
-    /// Places tried for P-384, whose arithmetic takes twice as long.
+    /// Places tried for P-384, first byte first.
     p384: usize,
     /// Points that are told: more than any program holds.
     points: usize,
@@ -26,10 +26,13 @@ impl Default for Trials {
 }
 
 /// 64 random bytes hold 57 different values, give or take two.
-pub(super) const DIFFERENT_P256: usize = 44;
+const DIFFERENT_P256: usize = 44;
 
 /// 96 random bytes hold 80 different values, give or take three.
-const DIFFERENT_P384: usize = 62;
+const DIFFERENT_P384: usize = 66;
+
+/// Where each place costs more than one for P-256, it has to be more varied. One key in six hundred is not.
+const DIFFERENT_PAIR: usize = 50;
 
 /// A point that was found.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,7 +47,9 @@ pub struct Point {
 
 /// Every point of either curve at any offset of these bytes, as far as there are trials: every fourth offset comes first.
 pub(super) fn all(bytes: &[u8], trials: &mut Trials) -> Vec<Point> {
-    let p384 = places(bytes, 96, DIFFERENT_P384, &mut trials.p384).into_iter().filter_map(|at| p384_at(bytes, at));
+    // No program known holds P-384 with its last byte first.
+    let p384 = places(bytes, 96, DIFFERENT_P384, &mut trials.p384).into_iter();
+    let p384 = p384.filter_map(|at| p384_at(bytes, at, Order::Big));
     let p256 = places(bytes, 64, DIFFERENT_P256, &mut trials.p256).into_iter().filter_map(|at| p256_at(bytes, at));
     let points: Vec<Point> = p256.chain(p384).take(trials.points).collect();
     trials.points -= points.len();
@@ -58,7 +63,12 @@ pub fn of_p256(bytes: &[u8], trials: &mut usize) -> Vec<Point> {
 
 /// The key whose X and Y these bytes are, in either order.
 pub(super) fn whole(xy: &[u8]) -> Option<AnyKey> {
-    let point = if xy.len() == 64 { p256_at(xy, 0) } else { p384_at(xy, 0).filter(|_| xy.len() == 96) };
+    let p384 = || [Order::Big, Order::Little].into_iter().find_map(|order| p384_at(xy, 0, order));
+    let point = match xy.len() {
+        64 => p256_at(xy, 0),
+        96 => p384(),
+        _ => None,
+    };
     point.map(|point| point.key)
 }
 
@@ -74,9 +84,11 @@ pub fn p256_at(bytes: &[u8], at: usize) -> Option<Point> {
     Some(Point { range: at..at + 64, order, key: key.ok()? })
 }
 
-fn p384_at(bytes: &[u8], at: usize) -> Option<Point> {
+fn p384_at(bytes: &[u8], at: usize, order: Order) -> Option<Point> {
     let xy: &[u8; 96] = bytes.get(at..)?.first_chunk()?;
-    let order = [Order::Big, Order::Little].into_iter().find(|order| curve::is_p384_point(xy, *order))?;
+    if !curve::is_p384_point(xy, order) {
+        return None;
+    }
     let mut big = *xy;
     if order == Order::Little {
         big.chunks_exact_mut(48).for_each(<[u8]>::reverse);
@@ -86,17 +98,76 @@ fn p384_at(bytes: &[u8], at: usize) -> Option<Point> {
 
 /// Offsets of windows of this length that hold so many different values, as far as these trials go: if there are more,
 /// those at every fourth offset, where compilers put numbers, before the others.
-pub(super) fn places(bytes: &[u8], len: usize, different: usize, trials: &mut usize) -> Vec<usize> {
+fn places(bytes: &[u8], len: usize, different: usize, trials: &mut usize) -> Vec<usize> {
     let most = *trials;
-    let mut first: Vec<usize> = varied(bytes, len, different).filter(|at| at % 4 == 0).take(most).collect();
-    let others = varied(bytes, len, different).filter(|at| at % 4 != 0).take(most - first.len());
-    first.extend(others);
+    let places = || varied(bytes, len, different).map(|(at, _)| at);
+    let mut first: Vec<usize> = places().filter(|at| at % 4 == 0).take(most).collect();
+    first.extend(places().filter(|at| at % 4 != 0).take(most - first.len()));
     *trials -= first.len();
     first
 }
 
-/// Offsets of windows of this length that hold so many different values.
-fn varied(bytes: &[u8], len: usize, least: usize) -> impl Iterator<Item = usize> {
+/// A longer stretch of bytes as good as random is compressed or encrypted, and no list of keys.
+pub(super) const STRETCH: usize = 1024;
+
+/// How far into such a stretch is looked from either end.
+pub(super) const EDGE: usize = 64;
+
+/// As [`places`], for a seed and its public key: not inside long stretches of random bytes.
+pub(super) fn islands(bytes: &[u8], trials: &mut usize) -> Vec<usize> {
+    let mut found: Vec<usize> = Vec::new();
+    let mut stretch = Stretch::default();
+    for (at, different) in varied(bytes, 64, DIFFERENT_P256).chain([(usize::MAX, 0)]) {
+        if stretch.next != at {
+            found.extend(std::mem::take(&mut stretch).places());
+        }
+        stretch.take(at, different >= DIFFERENT_PAIR);
+        // So many that those at every fourth offset alone are enough.
+        if found.len() >= 4 * *trials + STRETCH {
+            break;
+        }
+    }
+    found.sort_by_key(|at| (at % 4 != 0, *at));
+    found.truncate(*trials);
+    *trials -= found.len();
+    found
+}
+
+/// Windows one behind the other, each of which is varied.
+#[derive(Default)]
+struct Stretch {
+    next: usize,
+    length: usize,
+    /// All of them while there are few, then those at the beginning.
+    first: Vec<usize>,
+    last: VecDeque<usize>,
+}
+
+impl Stretch {
+    fn take(&mut self, at: usize, worth: bool) {
+        self.next = at.saturating_add(1);
+        self.length += 1;
+        if worth && self.length <= STRETCH {
+            self.first.push(at);
+        }
+        self.last.extend(worth.then_some(at));
+        if self.last.len() > EDGE {
+            self.last.pop_front();
+        }
+    }
+
+    fn places(self) -> Vec<usize> {
+        if self.length <= STRETCH {
+            return self.first;
+        }
+        let begin = self.next - self.length;
+        let edge = self.first.into_iter().filter(|at| *at < begin + EDGE);
+        edge.chain(self.last).collect()
+    }
+}
+
+/// Offsets of windows of this length that hold so many different values, and how many each holds.
+fn varied(bytes: &[u8], len: usize, least: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut window = Window { counts: [0; 256], different: 0 };
     bytes.iter().enumerate().filter_map(move |(at, byte)| {
         window.take(*byte);
@@ -104,7 +175,7 @@ fn varied(bytes: &[u8], len: usize, least: usize) -> impl Iterator<Item = usize>
             window.leave(*left);
         }
         let whole = at + 1 >= len && window.different >= least;
-        whole.then(|| at + 1 - len)
+        whole.then(|| (at + 1 - len, window.different))
     })
 }
 
@@ -162,14 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_p384_is_found_in_either_order() {
+    fn a_key_of_p384_is_found_first_byte_first_and_alone_in_either_order() {
         let key = AnyKey::from_spki(include_bytes!("../../tests/vectors/keys/p384-a.spki.der")).unwrap();
         let mut little = key.raw().to_vec();
         little.chunks_exact_mut(48).for_each(<[u8]>::reverse);
-        for (xy, order) in [(key.raw(), Order::Big), (&little, Order::Little)] {
-            let found = all(&[&[0; 7], xy, &[0xFF; 9]].concat(), &mut Trials::default());
-            assert_eq!(found, [Point { range: 7..103, order, key: key.clone() }]);
-        }
+        assert_eq!([whole(key.raw()), whole(&little)], [Some(key.clone()), Some(key.clone())]);
+        let found = all(&[&[0; 7], key.raw(), &[0xFF; 9]].concat(), &mut Trials::default());
+        assert_eq!(found, [Point { range: 7..103, order: Order::Big, key }]);
     }
 
     #[test]
@@ -179,5 +249,19 @@ mod tests {
         assert_eq!(places(900), (0..900).map(|index| 4 * index).collect::<Vec<_>>());
         assert_eq!(places(5000).len(), 4000 - 63);
         assert!(super::places(&b"MOVS BX ".repeat(500), 64, DIFFERENT_P256, &mut 10).is_empty());
+    }
+
+    #[test]
+    fn the_edges_of_a_long_stretch_of_noise_are_looked_at_and_all_of_a_short_one() {
+        let places = |bytes: &[u8]| {
+            let mut found = islands(bytes, &mut 10_000);
+            found.sort_unstable();
+            found
+        };
+        let short = places(&[&[0; 100][..], &noise(500), &[0; 100]].concat());
+        assert!(short.iter().filter(|at| (100..=536).contains(*at)).count() > 420, "{short:?}");
+        let long = places(&[&[0; 100][..], &noise(5000), &[0; 100]].concat());
+        assert!(long.contains(&100) && long.contains(&(5100 - 64)) && !long.contains(&2000), "{long:?}");
+        assert_eq!(islands(&noise(500), &mut 5), [0, 4, 8, 12, 16]);
     }
 }
