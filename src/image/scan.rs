@@ -127,12 +127,19 @@ const TOO_MANY: &str = "one of more than any program holds; those behind it were
 
 fn in_segment(segment: &Segment, list: &RefuseList, room: &mut Room) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
+    let mut wrapped_to = 0;
     for from in memchr_iter(SEQUENCE, &segment.bytes) {
         if room.public == 0 && room.private == 0 {
             break;
         }
         let here = if room.public > 0 { der_at(segment, from, list) } else { private_at(segment, from) };
-        found.extend(here.and_then(|here| room.take(here)));
+        // What PKCS#8 wraps is no second key.
+        let bare_der = || if from < wrapped_to { None } else { private_der(segment, from) };
+        let Some(here) = here.or_else(bare_der) else { continue };
+        if matches!(here.kind, Kind::Private(_)) {
+            wrapped_to = wrapped_to.max(from.saturating_add(here.len));
+        }
+        found.extend(room.take(here));
     }
     let refused = among(&mut found, segment, list.search(&segment.bytes));
     found.extend(refused);
@@ -217,7 +224,7 @@ fn der_at(segment: &Segment, from: usize, list: &RefuseList) -> Option<Found> {
         let whole = if let Kind::P256(key) = &kind { Some(key.clone().into()) } else { None };
         return Some(Found { at, len, kind, refused, key: whole });
     }
-    let Some((head, len, kind)) = head_of(rest) else { return private_der(rest, at) };
+    let (head, len, kind) = head_of(rest)?;
     let key = if matches!(kind, Kind::Other(_)) { AnyKey::at_start(rest).map(|(key, ..)| key) } else { None };
     let refused = key.as_ref().and_then(|key| list.refuses_key(key)).cloned();
     Some(Found { at, len: (*len).max(head.len()).min(rest.len()), kind: kind.clone(), refused, key })
@@ -227,16 +234,16 @@ fn der_at(segment: &Segment, from: usize, list: &RefuseList) -> Option<Found> {
 fn private_at(segment: &Segment, from: usize) -> Option<Found> {
     let rest = segment.bytes.get(from..)?;
     let at = address(segment, from);
-    let Some((head, len, kind)) = head_of(rest) else { return private_der(rest, at) };
+    let (head, len, kind) = head_of(rest)?;
     let len = (*len).max(head.len()).min(rest.len());
     let found = Found { at, len, kind: kind.clone(), refused: None, key: None };
     matches!(kind, Kind::Private(_)).then_some(found)
 }
 
 /// What no head tells: optional parts, parameters written out, other ciphers and curves.
-fn private_der(rest: &[u8], at: u32) -> Option<Found> {
-    let der = private_der::at_start(rest)?;
-    Some(Found { at, len: der.len, kind: Kind::Private(der.form), refused: None, key: None })
+fn private_der(segment: &Segment, from: usize) -> Option<Found> {
+    let der = private_der::at_start(segment.bytes.get(from..)?)?;
+    Some(Found { at: address(segment, from), len: der.len, kind: Kind::Private(der.form), refused: None, key: None })
 }
 
 /// How one of the other keys begins, how long it is at least, and what it is.

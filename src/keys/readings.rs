@@ -31,11 +31,12 @@ pub(super) fn of(bytes: &[u8]) -> Vec<Vec<u8>> {
         return Vec::new();
     }
     let mut readings = Readings { all: Vec::new(), room: TIMES * bytes.len() + MORE };
-    for run in narrowed(bytes) {
-        readings.take(run);
-    }
+    let narrow = narrowed(bytes);
+    narrow.iter().for_each(|run| readings.take(run.clone()));
+    let plain = readings.all.len();
     readings.written_in(bytes);
-    for index in 0..readings.all.len() {
+    narrow.iter().for_each(|run| readings.written_in(run));
+    for index in plain..readings.all.len() {
         let Some(inner) = readings.all.get(index).filter(|inner| is_text(inner)).cloned() else { continue };
         readings.written_in(&inner);
     }
@@ -297,7 +298,8 @@ mod tests {
         is_read(format!("const uint8_t k[] = {{ {} }};", list(u8::to_string)));
         is_read(format!("byte[] k = {{ {} }};", list(|byte| i8::from_le_bytes([*byte]).to_string())));
         is_read(format!("static uint32_t k[] = {{ {} }};", words(4)));
-        is_read(format!("char k[] = \"{}\";", secret.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>()));
+        let escapes = secret.iter().map(|byte| format!("\\x{byte:02x}")).collect::<Vec<_>>().concat();
+        is_read(format!("char k[] = \"{escapes}\";"));
     }
 
     #[test]

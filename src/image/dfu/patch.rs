@@ -137,7 +137,7 @@ pub fn generator(map: &Map) -> Option<u32> {
 /// address. No other 64 bytes are one by chance.
 ///
 /// At every fourth address, where compilers put them, only what begins with sixteen equal bytes is passed over. Everywhere
-/// else the 64 bytes have to be as varied as those of a key are, and no more than [`SEARCHED_MAX`] places are tried.
+/// else the 64 bytes have to be as varied as those of a key are, and no more than a million places are tried.
 #[must_use]
 pub fn bare_keys(map: &Map) -> Vec<Bare> {
     let mut trials = SEARCHED_MAX;
