@@ -232,6 +232,18 @@ pub(crate) fn package_with(manifest: &str) -> Vec<u8> {
     Archive::of(Packet::of(FIRMWARE).unsigned(), FIRMWARE.to_vec()).manifest(manifest).bytes()
 }
 
+/// A package as above, and a file in it that its manifest does not name.
+pub(crate) fn package_beside(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut archive = Archive::of(Packet::of(FIRMWARE).unsigned(), FIRMWARE.to_vec());
+    archive.files.push((name.to_owned(), bytes.to_vec()));
+    Archive { deflated: true, ..archive }.bytes()
+}
+
+/// An archive that is no package: only this file is in it.
+pub(crate) fn archive_of(name: &str, bytes: &[u8]) -> Vec<u8> {
+    Archive { files: vec![(name.to_owned(), bytes.to_vec())], deflated: true }.bytes()
+}
+
 const FIRMWARE: &[u8] = b"firmware of a test, 32 bytes long";
 
 fn spoilt(spoil: impl Fn(&mut Packet)) -> Vec<u8> {
@@ -719,6 +731,44 @@ fn a_package_is_held_against_the_key_in_its_bootloader() {
     told(&le("p256-b"), "is not signed by key");
     told(&[], "no key was found");
     told(&[le("p256-a"), le("p256-b")].concat(), "there are some at 0x00078200, 0x00078240");
+}
+
+/// No compiler puts it there; somebody who hides one does.
+#[test]
+fn a_second_key_is_found_at_every_address_of_a_bootloader_and_its_place_is_not_patched() {
+    let (own, other) = (Form::Nrf5SdkLe.bytes(&key("p256-a")), key("p256-c"));
+    for form in [Form::Nrf5SdkLe, Form::Raw] {
+        for at in 0x441..0x448 {
+            let mut inside = own.clone();
+            inside.resize(at - 0x200, 0xFF);
+            inside.extend(form.bytes(&other));
+            let map = bootloader(&inside);
+            let found: Vec<(u32, Form)> = bare_keys(&map).iter().map(|bare| (bare.at, bare.form)).collect();
+            let second = 0x7_8000 + u32::try_from(at).unwrap();
+            assert_eq!(found, [(0x7_8200, Form::Nrf5SdkLe), (second, form)]);
+            let patch = Patch { at: 0x7_8200, form: Form::Nrf5SdkLe };
+            let problems = patch.check(&map, &list()).unwrap_err();
+            assert!(problems[0].what.contains(&format!("at 0x{second:08X}, beside the key")), "{problems:?}");
+        }
+    }
+}
+
+#[test]
+fn a_private_half_beside_the_place_of_a_key_is_refused_in_either_order_and_not_told() {
+    use crate::keys::secrets::{secret, silent};
+    let scalar = secret("p256-a");
+    let backwards: Vec<u8> = scalar.iter().rev().copied().collect();
+    for form in [Form::Nrf5SdkLe, Form::Raw] {
+        for number in [&scalar, &backwards] {
+            let map = bootloader(&[&form.bytes(&key("p256-a"))[..], &[0xFF; 3], number].concat());
+            let problems = Patch { at: 0x7_8200, form }.check(&map, &list()).unwrap_err();
+            let refused = problems.iter().find(|problem| problem.exit == Exit::KeyRefused).unwrap();
+            assert!(
+                refused.what.contains("a private key (a bare P-256 scalar") && refused.what.contains("at 0x00078243")
+            );
+            silent(&format!("{problems:?}"), &scalar);
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod carriers;
 mod damaged;
 mod hostile;
 mod page;
+mod secrets;
 mod softdevice;
 mod storage;
 mod vectors;

@@ -163,6 +163,49 @@ fn a_private_half_in_a_key_file_is_refused_and_not_printed() {
     }
 }
 
+/// Whatever metadata call them: an upload tool may have taken the wrong of two files.
+#[test]
+fn a_seed_or_scalar_that_a_key_file_calls_public_is_refused_beside_its_public_key_and_not_printed() {
+    use crate::keys::secrets::{secret, silent};
+    let slot = |kind: Kind, number: u8, value: &[u8]| {
+        let attributes =
+            Attributes { slot: number, ..KeySlot::ed25519(226, [1; 32], Persistence::ReadOnly).attributes };
+        let attributes =
+            if kind == Kind::P256Public { Attributes { slot: number, ..p256().attributes } } else { attributes };
+        format!(r#"{{"metadata":"{}","value":"0x{}"}}"#, metadata_of(&attributes), hex(value))
+    };
+    let file = |slots: &[String]| format!(r#"{{"version":0,"keyslots":[{}]}}"#, slots.join(","));
+    let raw = |name: &str| read_any(&vector(&format!("keys/{name}.spki.der"))).unwrap().key.raw().to_vec();
+    let ed = |number: u8, value: &[u8]| slot(Kind::Ed25519Public, number, value);
+    let backwards = |bytes: &[u8]| bytes.iter().rev().copied().collect::<Vec<u8>>();
+    let point = slot(Kind::P256Public, 10, &[&[4], &raw("p256-a")[..]].concat());
+    for (name, slots) in [
+        ("ed25519-a", vec![ed(242, &secret("ed25519-a")), ed(244, &raw("ed25519-a"))]),
+        ("ed25519-a", vec![ed(242, &raw("ed25519-a")), ed(244, &raw("ed25519-b")), ed(246, &secret("ed25519-a"))]),
+        ("x25519-a", vec![ed(242, &secret("x25519-a")), ed(244, &raw("x25519-a"))]),
+        ("p256-a", vec![ed(242, &secret("p256-a")), point.clone()]),
+        ("p256-a", vec![point.clone(), ed(242, &backwards(&secret("p256-a")))]),
+    ] {
+        let problem = read(&file(&slots)).unwrap_err();
+        assert_eq!(problem.exit, Exit::KeyRefused, "{name}: {problem}");
+        assert!(problem.what.contains("beside its public key"), "{name}: {problem}");
+        silent(&format!("{problem} {problem:?}"), &secret(name));
+    }
+    let strangers = file(&[ed(242, &raw("ed25519-b")), ed(244, &raw("ed25519-c")), point]);
+    assert!(read(&strangers).is_ok());
+}
+
+#[test]
+fn what_is_no_ed25519_key_is_refused_with_its_slot() {
+    let attributes = KeySlot::ed25519(242, [1; 32], Persistence::ReadOnly).attributes;
+    let weak = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
+    for value in [&"00".repeat(32), &format!("01{}", "00".repeat(31)), &"ff".repeat(32), weak] {
+        let problem = read(&entry(&metadata_of(&attributes), &format!("0x{value}"))).unwrap_err();
+        assert!(problem.what.contains("slot 242: its value is no Ed25519 key"), "{problem}");
+        assert_eq!(problem.exit, Exit::Usage);
+    }
+}
+
 #[test]
 fn a_key_file_that_lies_is_refused_without_showing_what_it_holds() {
     let good = metadata_of(&AES128);

@@ -13,7 +13,7 @@ use crate::{
     keys::{
         AnyKey, DecryptionKey, P256_SPKI_HEAD, P256_SPKI_LEN, PublicKey,
         bare::{self, Budget},
-        private,
+        private, private_der,
         refuse::{Form, RefuseList, Refused, Sighting},
     },
 };
@@ -127,12 +127,19 @@ const TOO_MANY: &str = "one of more than any program holds; those behind it were
 
 fn in_segment(segment: &Segment, list: &RefuseList, room: &mut Room) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
+    let mut wrapped_to = 0;
     for from in memchr_iter(SEQUENCE, &segment.bytes) {
         if room.public == 0 && room.private == 0 {
             break;
         }
         let here = if room.public > 0 { der_at(segment, from, list) } else { private_at(segment, from) };
-        found.extend(here.and_then(|here| room.take(here)));
+        // What PKCS#8 wraps is no second key.
+        let bare_der = || if from < wrapped_to { None } else { private_der(segment, from) };
+        let Some(here) = here.or_else(bare_der) else { continue };
+        if matches!(here.kind, Kind::Private(_)) {
+            wrapped_to = wrapped_to.max(from.saturating_add(here.len));
+        }
+        found.extend(room.take(here));
     }
     let refused = among(&mut found, segment, list.search(&segment.bytes));
     found.extend(refused);
@@ -172,14 +179,18 @@ fn wrapped_in_text(segment: &Segment) -> Vec<Found> {
     found.collect()
 }
 
-/// Bare private halves of the public keys that were found.
+/// Bare private halves of the public keys that were found, and of those that nothing but their arithmetic tells.
 fn unwrapped(segment: &Segment, found: &[Found], budget: &mut Budget) -> Vec<Found> {
     let range = |found: &Found| {
         let from = usize::try_from(found.at.saturating_sub(segment.at)).unwrap_or(usize::MAX);
         from..from.saturating_add(found.len)
     };
+    let points = bare::points(&segment.bytes, budget);
     let keys = found.iter().filter_map(|found| Some((found.key.as_ref()?, range(found))));
-    let private = bare::beside_within(&segment.bytes, keys, budget).into_iter().map(|bare| Found {
+    let keys = keys.chain(points.iter().map(|point| (&point.key, point.range.clone())));
+    let mut bare = bare::beside_within(&segment.bytes, keys, budget);
+    bare.extend(bare::seeds(&segment.bytes, budget));
+    let private = bare.into_iter().map(|bare| Found {
         at: address(segment, bare.at),
         len: bare.len,
         kind: Kind::Private(bare.form),
@@ -222,10 +233,17 @@ fn der_at(segment: &Segment, from: usize, list: &RefuseList) -> Option<Found> {
 /// As [`der_at`], without the arithmetic of public keys.
 fn private_at(segment: &Segment, from: usize) -> Option<Found> {
     let rest = segment.bytes.get(from..)?;
+    let at = address(segment, from);
     let (head, len, kind) = head_of(rest)?;
     let len = (*len).max(head.len()).min(rest.len());
-    let found = Found { at: address(segment, from), len, kind: kind.clone(), refused: None, key: None };
+    let found = Found { at, len, kind: kind.clone(), refused: None, key: None };
     matches!(kind, Kind::Private(_)).then_some(found)
+}
+
+/// What no head tells: optional parts, parameters written out, other ciphers and curves.
+fn private_der(segment: &Segment, from: usize) -> Option<Found> {
+    let der = private_der::at_start(segment.bytes.get(from..)?)?;
+    Some(Found { at: address(segment, from), len: der.len, kind: Kind::Private(der.form), refused: None, key: None })
 }
 
 /// How one of the other keys begins, how long it is at least, and what it is.

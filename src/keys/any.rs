@@ -368,7 +368,7 @@ fn check(algorithm: Algorithm, raw: &[u8]) -> Result<(), BadKey> {
             .and_then(|()| otherwise(is_p256_point(raw), "its point is not on the curve P-256")),
         Algorithm::P384 => {
             let point = <&[u8; 96]>::try_from(raw).map_err(|_| BadKey::whole("a raw P-384 key has 96 bytes"))?;
-            otherwise(curve::is_p384_point(point), "its point is not on the curve P-384")
+            otherwise(curve::is_p384_point(point, curve::Order::Big), "its point is not on the curve P-384")
         }
         Algorithm::Ed25519 => {
             let raw = <&[u8; 32]>::try_from(raw).map_err(|_| BadKey::whole("a raw Ed25519 key has 32 bytes"))?;

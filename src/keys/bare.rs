@@ -5,7 +5,7 @@
 //! twice with one key, and their number is bounded, so that a hostile file cannot make this last.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{BuildHasher as _, RandomState},
     ops::Range,
 };
@@ -18,7 +18,10 @@ use ring::{
     },
 };
 
-use super::{Algorithm, AnyKey};
+use super::{
+    Algorithm, AnyKey, curve,
+    points::{self, Point, Trials},
+};
 
 /// How far from its public half a private one is looked for, in bytes before and behind.
 pub const REACH: usize = 512;
@@ -54,6 +57,10 @@ pub fn beside<'k>(bytes: &[u8], keys: impl IntoIterator<Item = (&'k AnyKey, Rang
 #[derive(Debug)]
 pub struct Budget {
     left: usize,
+    /// Places for [`seeds`].
+    pairs: usize,
+    /// Places for points that nothing wraps.
+    trials: Trials,
     /// By a hash of key and candidate that is another in every process: what a candidate holds is not kept.
     tried: HashMap<u64, bool>,
     hasher: RandomState,
@@ -61,7 +68,13 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { left: BUDGET, tried: HashMap::new(), hasher: RandomState::new() }
+        Self {
+            left: BUDGET,
+            pairs: PAIRS,
+            trials: Trials::default(),
+            tried: HashMap::new(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -110,22 +123,90 @@ pub fn beside_within<'k>(
 /// Whether raw bytes are a public key with its private half before or behind it.
 #[must_use]
 pub(super) fn is_pair(bytes: &[u8]) -> Option<&'static str> {
-    let halves = [(Algorithm::P256, 64, 32), (Algorithm::P384, 96, 48), (Algorithm::Ed25519, 32, 32)];
-    let pair = |(algorithm, public, private): (Algorithm, usize, usize)| {
-        let marked = bytes.len() == public + private + 1;
-        if !marked && bytes.len() != public + private {
-            return None;
-        }
-        let public = public + usize::from(marked);
-        let splits = [(private, true), (public, false)];
-        splits.into_iter().find_map(|(at, private_first)| {
-            let (first, second) = bytes.split_at_checked(at)?;
-            let (secret, raw) = if private_first { (first, second) } else { (second, first) };
-            let sought = AnyKey::from_raw(algorithm, raw).ok().and_then(|key| Sought::of(&key))?;
-            sought.is_private_half(secret).then_some(sought.form)
-        })
+    let splits = match bytes.len() {
+        64 => [32, 32],
+        96 | 97 => [32, bytes.len() - 32],
+        144 | 145 => [48, bytes.len() - 48],
+        _ => return None,
     };
-    halves.into_iter().find_map(pair)
+    splits.into_iter().find_map(|at| {
+        let (first, second) = bytes.split_at_checked(at)?;
+        among(&[first, second], &mut Budget::default()).map(|(_, form)| form)
+    })
+}
+
+/// What a seed or scalar of 32 bytes costs if it is multiplied out on both forms of Curve25519.
+const SEED_COST: usize = 6;
+
+/// Whether one of these values, each whole and without wrapping, is the private half of another: its number, and what it
+/// is. Every value is held against every other, as long as the budget lasts.
+#[must_use]
+pub fn among(values: &[&[u8]], budget: &mut Budget) -> Option<(usize, &'static str)> {
+    seeds_among(values, budget).or_else(|| scalars_among(values, budget))
+}
+
+fn seeds_among(values: &[&[u8]], budget: &mut Budget) -> Option<(usize, &'static str)> {
+    let all: HashSet<&[u8; 32]> = values.iter().filter_map(|value| (*value).try_into().ok()).collect();
+    let mut tried = HashSet::new();
+    for (number, value) in values.iter().enumerate() {
+        let Ok(seed) = <&[u8; 32]>::try_from(*value) else { continue };
+        if all.len() < 2 || !tried.insert(seed) {
+            continue;
+        }
+        budget.left = budget.left.checked_sub(SEED_COST)?;
+        if ed25519_public(seed).is_some_and(|public| all.contains(&public)) {
+            return Some((number, SEED));
+        }
+        if all.contains(&curve::x25519_public(seed)) {
+            return Some((number, "a bare X25519 scalar beside its public key"));
+        }
+    }
+    None
+}
+
+fn scalars_among(values: &[&[u8]], budget: &mut Budget) -> Option<(usize, &'static str)> {
+    let points = values.iter().filter(|value| (64..=97).contains(&value.len())).filter_map(|value| {
+        let xy = if value.len() % 2 == 1 { value.strip_prefix(&[4])? } else { value };
+        points::whole(xy)
+    });
+    for sought in points.filter_map(|key| Sought::of(&key)) {
+        for (number, value) in values.iter().enumerate().filter(|(_, value)| value.len() == sought.len) {
+            if budget.spend(&sought, value)? {
+                return Some((number, sought.form));
+            }
+        }
+    }
+    None
+}
+
+/// Every public key among these bytes that nothing wraps: X and Y of P-256 or P-384, in either order of bytes.
+#[must_use]
+pub fn points(bytes: &[u8], budget: &mut Budget) -> Vec<Point> {
+    points::all(bytes, &mut budget.trials)
+}
+
+/// How many places of one input are tried for a seed beside its public key: each takes two multiplications.
+const PAIRS: usize = 4000;
+
+/// Seeds of Ed25519 whose public key follows or comes before at once. Nothing tells those 64 bytes from noise but that
+/// most of a program is none: tried is what is as good as random, at every fourth offset first, up to four thousand
+/// places, and of a stretch of more than a kilobyte its two ends.
+#[must_use]
+pub fn seeds(bytes: &[u8], budget: &mut Budget) -> Vec<Bare> {
+    let places = points::islands(bytes, &mut budget.pairs);
+    let seed = |at: usize| {
+        let (first, second) = bytes.get(at..)?.first_chunk::<64>()?.split_at(32);
+        let made = |seed: &[u8]| ed25519_public(seed.try_into().ok()?);
+        let found = if made(first)? == second { Some(at) } else { (made(second)? == first).then_some(at + 32) };
+        found.map(|at| Bare { at, len: 32, form: SEED })
+    };
+    places.into_iter().filter_map(seed).collect()
+}
+
+const SEED: &str = "a bare Ed25519 seed beside its public key";
+
+fn ed25519_public(seed: &[u8; 32]) -> Option<[u8; 32]> {
+    Ed25519KeyPair::from_seed_unchecked(seed).ok()?.public_key().as_ref().try_into().ok()
 }
 
 /// 32 random bytes hold 30 different values, 48 hold 44, give or take two; program text and tables hold fewer.
@@ -165,9 +246,7 @@ impl Sought {
                 let kind = Kind::Scalar(&ECDSA_P384_SHA384_ASN1_SIGNING);
                 (kind, point(), 48, REACH_P384, P384_COST, "a bare P-384 scalar beside its public key")
             }
-            Algorithm::Ed25519 => {
-                (Kind::Seed, key.raw().to_vec(), 32, REACH, 1, "a bare Ed25519 seed beside its public key")
-            }
+            Algorithm::Ed25519 => (Kind::Seed, key.raw().to_vec(), 32, REACH, 1, SEED),
             Algorithm::X25519 | Algorithm::Rsa2048 | Algorithm::Rsa3072 => return None,
         };
         Some(Self { kind, public, len, reach, cost, form, random: SystemRandom::new() })
@@ -182,10 +261,7 @@ impl Sought {
                 if made(candidate) {
                     return true;
                 }
-                if self.len != 32 {
-                    return false;
-                }
-                // The nRF5 SDK holds P-256 numbers with their last byte first. [nordic-facts C6]
+                // The nRF5 SDK holds numbers with their last byte first. [nordic-facts C6]
                 let mut little = candidate.to_vec();
                 little.reverse();
                 let private = made(&little);

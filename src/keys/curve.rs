@@ -68,28 +68,28 @@ const SMALL_U: [U256; 5] = [
     U256::from_be_hex("57119fd0dd4e22d8868e1c58c45c44045bef839c55b1d0b1248c50a3bc959c5f"),
 ];
 
-/// In which order the bytes of a number stand.
+/// In which order the bytes of a coordinate stand.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Order {
-    /// The highest first, as standards write numbers.
+    /// First byte first, as standards write numbers.
     Big,
-    /// The lowest first, as the nRF5 SDK holds them.
+    /// Last byte first, as the nRF5 SDK holds them. [nordic-facts C6]
     Little,
 }
 
-/// At which of every fourth offset 64 bytes stand, X then Y, that are a point of P-256: y² = x³ − 3x + b.
+/// At which offsets, `step` apart, 64 bytes stand, X then Y, that are a point of P-256: y² = x³ − 3x + b.
 ///
 /// What is Y of one place is X of another: both sides of the equation are made once for each number.
-pub fn p256_points(bytes: &[u8], order: Order) -> impl Iterator<Item = usize> + '_ {
+pub fn p256_points(bytes: &[u8], order: Order, step: usize) -> impl Iterator<Item = usize> + '_ {
     let mut right_sides: VecDeque<Option<Fe256>> = VecDeque::new();
     let mut last: Option<(&[u8], Sides)> = None;
-    let numbers = (0_usize..).step_by(4).zip(bytes.windows(32).step_by(4));
+    let numbers = (0_usize..).step_by(step).zip(bytes.windows(32).step_by(step));
     numbers.filter_map(move |(at, number)| {
         // Erased flash, zeros and tables of one word are the same number over and over.
         let known = last.filter(|(known, _)| *known == number).map(|(_, sides)| sides);
         let sides = known.unwrap_or_else(|| p256_sides(number, order));
         last = Some((number, sides));
-        let right = if right_sides.len() == 8 { right_sides.pop_front().flatten() } else { None };
+        let right = if right_sides.len() == 32 / step { right_sides.pop_front().flatten() } else { None };
         right_sides.push_back(sides.map(|(_, right)| right));
         let on_curve = sides.is_some_and(|(left, _)| right == Some(left));
         on_curve.then(|| at.checked_sub(32)).flatten()
@@ -109,15 +109,44 @@ fn p256_sides(number: &[u8], order: Order) -> Sides {
     Some((square, square.mul(&x).sub(&x.double()).sub(&x).add(&Fe256::new(&B256))))
 }
 
-/// Whether these 96 bytes, X then Y, are a point of P-384: y² = x³ − 3x + b.
-pub(super) fn is_p384_point(xy: &[u8; 96]) -> bool {
-    let coordinate = |half: &[u8]| Some(U384::from_be_slice(half)).filter(|value| *value < P384);
+/// Whether these 96 bytes, X then Y, are a point of P-384.
+pub(super) fn is_p384_point(xy: &[u8; 96], order: Order) -> bool {
     let (x, y) = xy.split_at(48);
-    let Some((x, y)) = coordinate(x).zip(coordinate(y)) else { return false };
-    let (x, y) = (Fe384::new(&x), Fe384::new(&y));
-    let three = Fe384::new(&U384::from_u8(3));
-    y.square() == x.square().mul(&x).sub(&three.mul(&x)).add(&Fe384::new(&B384))
+    let number = |half: &[u8]| match order {
+        Order::Big => U384::from_be_slice(half),
+        Order::Little => U384::from_le_slice(half),
+    };
+    let (x, y) = (number(x), number(y));
+    x < P384 && y < P384 && satisfies_p384(x, y)
 }
+
+/// Whether these 64 bytes, X then Y, are a point of P-256.
+pub(super) fn is_p256_point(xy: &[u8; 64], order: Order) -> bool {
+    let (x, y) = xy.split_at(32);
+    let number = |half: &[u8]| match order {
+        Order::Big => U256::from_be_slice(half),
+        Order::Little => U256::from_le_slice(half),
+    };
+    let (x, y) = (number(x), number(y));
+    x < P256 && y < P256 && satisfies_p256(x, y)
+}
+
+/// y² = x³ − 3x + b, made for searching: x and y are taken for what Montgomery's form would make of x/R and y/R, which
+/// spares both conversions. With x′ = x/R and y′ = y/R the equation reads y′² = (R·x′² − 3/R)·x′ + b/R².
+macro_rules! satisfies {
+    ($name:ident, $field:ty, $number:ty, $b:expr) => {
+        fn $name(x: $number, y: $number) -> bool {
+            const R: $field = <$field>::new(&<$field>::ONE.to_montgomery());
+            const THREE: $field = <$field>::from_montgomery(<$number>::from_u8(3));
+            const B: $field = <$field>::from_montgomery($b).mul(&<$field>::from_montgomery(<$number>::ONE));
+            let (x, y) = (<$field>::from_montgomery(x), <$field>::from_montgomery(y));
+            y.square() == x.square().mul(&R).sub(&THREE).mul(&x).add(&B)
+        }
+    };
+}
+
+satisfies!(satisfies_p256, Fe256, U256, B256);
+satisfies!(satisfies_p384, Fe384, U384, B384);
 
 /// Whether these 32 bytes are a point of Ed25519 that can be a key: in its one encoding, on the curve, and not one of
 /// the few points under which anybody can make signatures. [RFC 8032 5.1.3]
@@ -199,6 +228,25 @@ mod tests {
     }
 
     #[test]
+    fn a_point_of_p256_is_one_in_its_own_order_of_bytes_and_its_neighbours_are_none() {
+        let generator = bytes_from_hex(
+            "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
+             4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
+        );
+        let point: [u8; 64] = generator.unwrap().try_into().unwrap();
+        let mut little = point;
+        little.chunks_exact_mut(32).for_each(<[u8]>::reverse);
+        assert!(is_p256_point(&point, Order::Big) && is_p256_point(&little, Order::Little));
+        assert!(!is_p256_point(&point, Order::Little) && !is_p256_point(&little, Order::Big));
+        for at in 0..64 {
+            let mut other = point;
+            other[at] ^= 1;
+            assert!(!is_p256_point(&other, Order::Big), "byte {at}");
+        }
+        assert!(!is_p256_point(&[0; 64], Order::Big) && !is_p256_point(&[0xFF; 64], Order::Big));
+    }
+
+    #[test]
     fn an_ed25519_key_is_a_point_of_large_order_in_its_one_encoding() {
         assert!(is_ed25519_key(&raw("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")));
         for bad in [
@@ -257,8 +305,13 @@ mod tests {
         ]
         .concat();
         for (order, count) in [(Order::Big, 2), (Order::Little, 2)] {
-            let found: Vec<usize> = p256_points(&bytes, order).collect();
+            let found: Vec<usize> = p256_points(&bytes, order, 4).collect();
             assert_eq!((&found, found.len()), (&points_one_by_one(&bytes, order), count), "{order:?}");
+            // One byte farther in, every place has to be looked at.
+            let odd = [&[7][..], &bytes].concat();
+            let shifted: Vec<usize> = found.iter().map(|from| from + 1).collect();
+            let everywhere: Vec<usize> = p256_points(&odd, order, 1).collect();
+            assert!(shifted.iter().all(|from| everywhere.contains(from)), "{order:?}: {everywhere:?}");
         }
     }
 

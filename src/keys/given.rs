@@ -106,13 +106,24 @@ pub(super) fn blocks(text: &str) -> Vec<(String, Vec<u8>)> {
 /// key files of JSON and YAML, in C source and in what tools print. Fewer than sixteen in a row are none.
 #[must_use]
 pub fn hex_runs(text: &str) -> Vec<Vec<u8>> {
+    runs(text).into_iter().map(|run| run.bytes).collect()
+}
+
+/// Bytes that are written out one behind the other.
+pub(super) struct Run {
+    pub(super) bytes: Vec<u8>,
+    /// How many bytes each word of it has; 0 if not all have as many.
+    pub(super) width: usize,
+}
+
+pub(super) fn runs(text: &str) -> Vec<Run> {
     let mut runs = Vec::new();
-    let mut run = Vec::new();
-    let mut end = |run: &mut Vec<u8>| {
-        if run.len() >= RUN {
-            runs.push(std::mem::take(run));
+    let mut run = Run { bytes: Vec::new(), width: 0 };
+    let mut end = |run: &mut Run| {
+        let ended = std::mem::replace(run, Run { bytes: Vec::new(), width: 0 });
+        if ended.bytes.len() >= RUN {
+            runs.push(ended);
         }
-        run.clear();
     };
     let between = |c: char| c.is_ascii_whitespace() || matches!(c, ',' | ':');
     for (index, piece) in text.split(|c: char| !c.is_ascii_alphanumeric() && !between(c)).enumerate() {
@@ -120,15 +131,26 @@ pub fn hex_runs(text: &str) -> Vec<Vec<u8>> {
             end(&mut run);
         }
         for word in piece.split(between).filter(|word| !word.is_empty()) {
-            let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word);
-            match bytes_from_hex(digits) {
-                Some(bytes) => run.extend(bytes),
+            match self::word(word) {
+                Some(bytes) => {
+                    run.width = if run.bytes.is_empty() || run.width == bytes.len() { bytes.len() } else { 0 };
+                    run.bytes.extend(bytes);
+                }
                 None => end(&mut run),
             }
         }
     }
     end(&mut run);
     runs
+}
+
+/// The bytes of one word: an even number of digits, or a number of C.
+pub(super) fn word(word: &str) -> Option<Vec<u8>> {
+    let Some(number) = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")) else {
+        return bytes_from_hex(word);
+    };
+    let digits = number.trim_end_matches(['u', 'U', 'l', 'L']);
+    if digits.len() == 1 { bytes_from_hex(&format!("0{digits}")) } else { bytes_from_hex(digits) }
 }
 
 /// The least number of bytes written in digits that is looked at.

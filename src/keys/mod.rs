@@ -23,7 +23,10 @@ mod fingerprint;
 mod forms;
 mod given;
 mod needles;
+pub mod points;
 pub mod private;
+pub(crate) mod private_der;
+mod readings;
 pub mod refuse;
 mod verify;
 

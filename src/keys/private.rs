@@ -1,47 +1,89 @@
 //! Private halves, in every form in which they are recognised. Nothing here says, keeps or returns what they hold.
 
-use std::ops::Range;
+use std::{iter, ops::Range};
 
-use p256::pkcs8::Document;
+use memchr::memchr_iter;
 use serde_json::Value;
 
 use super::{
     AnyKey, NotOurs,
     bare::{self, Budget},
     given,
+    private_der::der_in,
+    readings,
 };
 
-/// In which form this file holds a private half, if it is recognised. A file that merely might is none. What is larger
-/// than a key file is looked through for whole words of private keys only, which takes no memory.
+/// In which form this file holds a private half, if it is recognised. A file that merely might is none. Whatever it may
+/// be read as is looked through: docs/keys.md says what that is.
 #[must_use]
 pub fn form_of_file(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.len() as u64 > super::FILE_LIMIT {
-        return wrapped(bytes).next().map(|wrapped| wrapped.form);
-    }
-    form_of_der(bytes).or_else(|| form_in_text(bytes)).or_else(|| binary_container(bytes)).or_else(|| bare_in(bytes))
+    let small = bytes.len() as u64 <= super::FILE_LIMIT;
+    let readings = readings::of(bytes);
+    let plain = || if small { whole_file(bytes) } else { None };
+    let read = || readings.iter().find_map(|reading| recognised(reading));
+    let found = plain().or_else(|| recognised(bytes)).or_else(read);
+    found.or_else(|| bare_in(if small { bytes } else { &[] }, &readings))
 }
 
-/// A private half without wrapping, in bytes or in text.
-fn bare_in(bytes: &[u8]) -> Option<&'static str> {
+/// What says so itself, as a file or as a text that was found in one.
+fn whole_file(bytes: &[u8]) -> Option<&'static str> {
+    form_of_der(bytes).or_else(|| form_in_text(bytes)).or_else(|| binary_container(bytes))
+}
+
+/// A wrapped private half anywhere in these bytes, whatever stands around it.
+fn recognised(bytes: &[u8]) -> Option<&'static str> {
+    let der = || der_in(bytes).next().map(|(_, der)| der.form);
+    let text = || is_small(bytes).then(|| form_in_text(bytes)).flatten();
+    der().or_else(|| wrapped(bytes).next().map(|wrapped| wrapped.form)).or_else(text)
+}
+
+fn is_small(bytes: &[u8]) -> bool {
+    bytes.len() as u64 <= super::FILE_LIMIT
+}
+
+/// Up to so many bytes, all readings of a file together, are looked through for points that nothing wraps.
+const PLAIN: usize = 256 << 10;
+
+/// Up to so many bare numbers of one file are held against each other.
+const NUMBERS: usize = 2000;
+
+/// A private half without wrapping, in bytes or in what they may be read as. Its public half may stand anywhere in the
+/// file if both are written apart from everything else.
+fn bare_in(bytes: &[u8], readings: &[Vec<u8>]) -> Option<&'static str> {
     let mut budget = Budget::default();
-    let binary = bare::is_pair(bytes).or_else(|| beside_its_public_half(bytes, &mut budget));
-    binary.or_else(|| {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let beside = given::blocks(text).iter().find_map(|(_, der)| beside_its_public_half(der, &mut budget));
-        beside.or_else(|| in_digits(text, &mut budget)).or_else(|| bare_base64(text))
-    })
+    let mut room = PLAIN;
+    let mut numbers: Vec<Vec<u8>> = Vec::new();
+    for reading in iter::once(bytes).chain(readings.iter().map(Vec::as_slice)) {
+        let Some(left) = room.checked_sub(reading.len()) else { break };
+        room = left;
+        let publics = public_keys(reading, &mut budget);
+        let pair = bare::is_pair(reading).or_else(|| beside(reading, &publics, &mut budget));
+        if pair.is_some() {
+            return pair;
+        }
+        numbers.extend(publics.into_iter().map(|(key, _)| key.raw().to_vec()));
+        if matches!(reading.len(), 32 | 48 | 64 | 65 | 96 | 97) {
+            numbers.push(reading.to_vec());
+        }
+        numbers.truncate(NUMBERS);
+    }
+    let numbers: Vec<&[u8]> = numbers.iter().map(Vec::as_slice).collect();
+    bare::among(&numbers, &mut budget).map(|(_, form)| form)
 }
 
-/// A scalar before or behind the DER of its public key.
-fn beside_its_public_half(bytes: &[u8], budget: &mut Budget) -> Option<&'static str> {
-    let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == super::der::SEQUENCE).map(|(at, _)| at);
-    let keys: Vec<(AnyKey, Range<usize>)> = starts
-        .filter_map(|at| bytes.get(at..).and_then(AnyKey::at_start).map(|(key, _, len)| (key, at..at + len)))
-        .filter(|(_, range)| bytes.len() > range.len())
-        .collect();
-    bare::beside_within(bytes, keys.iter().map(|(key, range)| (key, range.clone())), budget)
-        .first()
-        .map(|bare| bare.form)
+/// Every public key in these bytes, wrapped or as a point.
+fn public_keys(bytes: &[u8], budget: &mut Budget) -> Vec<(AnyKey, Range<usize>)> {
+    let starts = memchr_iter(super::der::SEQUENCE, bytes);
+    let wrapped =
+        starts.filter_map(|at| bytes.get(at..).and_then(AnyKey::at_start).map(|(key, _, len)| (key, at..at + len)));
+    wrapped.chain(bare::points(bytes, budget).into_iter().map(|point| (point.key, point.range))).collect()
+}
+
+/// A scalar or seed before or behind one of these public keys, in the same bytes.
+fn beside(bytes: &[u8], publics: &[(AnyKey, Range<usize>)], budget: &mut Budget) -> Option<&'static str> {
+    let others = publics.iter().filter(|(_, range)| bytes.len() > range.len());
+    let found = bare::beside_within(bytes, others.map(|(key, range)| (key, range.clone())), budget);
+    found.first().or(bare::seeds(bytes, budget).first()).map(|bare| bare.form)
 }
 
 /// The form of these DER bytes.
@@ -69,12 +111,16 @@ pub struct Wrapped {
 /// Each of them, in order. A program that reads such files holds their first words as constants; a key is what has
 /// contents behind them.
 pub fn wrapped(bytes: &[u8]) -> impl Iterator<Item = Wrapped> + '_ {
-    let mut openssh = starts(bytes, b"openssh-key-v1\0\0\0\0", openssh_head, "OpenSSH").peekable();
-    let mut pem = starts(bytes, PEM, pem_head, "PEM").peekable();
-    std::iter::from_fn(move || match (openssh.peek(), pem.peek()) {
-        (Some(first), Some(second)) if second.at < first.at => pem.next(),
-        (None, _) => pem.next(),
-        (Some(_), _) => openssh.next(),
+    let mut kinds = [
+        Box::new(starts(bytes, b"openssh-key-v1\0\0\0\0", openssh_head, "OpenSSH"))
+            as Box<dyn Iterator<Item = Wrapped>>,
+        Box::new(starts(bytes, PEM, pem_head, "PEM")),
+        Box::new(starts(bytes, WIDE_PEM, wide_pem_head, "PEM in UTF-16")),
+    ]
+    .map(Iterator::peekable);
+    std::iter::from_fn(move || {
+        let first = kinds.iter_mut().filter_map(|kind| kind.peek().map(|found| found.at)).min()?;
+        kinds.iter_mut().find_map(|kind| kind.next_if(|found| found.at == first))
     })
 }
 
@@ -118,6 +164,18 @@ fn pem_head(rest: &[u8]) -> Option<usize> {
     (line.iter().all(base64) || line.starts_with(b"Proc-Type:")).then_some(begun)
 }
 
+/// [`PEM`] in UTF-16, in either order of bytes: the first zero of one of them stands before it.
+const WIDE_PEM: &[u8] = b"-\0-\0-\0-\0-\0B\0E\0G\0I\0N\0 ";
+
+/// As [`pem_head`], of text in UTF-16.
+fn wide_pem_head(rest: &[u8]) -> Option<usize> {
+    let text = readings::narrowed(rest.get(..rest.len().min(WIDE_HEAD))?).into_iter().next()?;
+    pem_head(&text).map(|length| 2 * length)
+}
+
+/// More than the first line of any PEM and a line behind it takes in UTF-16, in bytes.
+const WIDE_HEAD: usize = 256;
+
 fn binary_container(bytes: &[u8]) -> Option<&'static str> {
     bytes.starts_with(OPENSSH).then_some("OpenSSH")
 }
@@ -128,14 +186,6 @@ fn form_in_text(bytes: &[u8]) -> Option<&'static str> {
     let label = super::labels(&text).into_iter().find_map(|label| super::private_label(&label));
     let relabelled = || given::blocks(&text).iter().find_map(|(_, der)| form_of_der(der));
     label.or_else(relabelled).or_else(|| printed(&text)).or_else(|| putty(&text)).or_else(|| jwk(&text))
-}
-
-/// A private half and its public one, both written out in hexadecimal digits.
-fn in_digits(text: &str, budget: &mut Budget) -> Option<&'static str> {
-    let runs = given::hex_runs(text);
-    let alone = runs.iter().find_map(|run| bare::is_pair(run));
-    let neighbours = || runs.windows(2).find_map(|two| bare::is_pair(&two.concat()));
-    alone.or_else(neighbours).or_else(|| beside_its_public_half(&runs.concat(), budget))
 }
 
 /// What `openssl pkey -text` prints.
@@ -165,21 +215,4 @@ fn has_private_member(value: &Value) -> bool {
         Value::Array(values) => values.iter().any(has_private_member),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
-}
-
-/// DER in base64 without its PEM lines, as people paste it.
-fn bare_base64(text: &str) -> Option<&'static str> {
-    let digits: String = text.split_whitespace().collect();
-    let plausible =
-        digits.starts_with('M') && digits.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
-    if !plausible || digits.len() < 40 {
-        return None;
-    }
-    let mut pem = "-----BEGIN X-----\n".to_owned();
-    for line in digits.as_bytes().chunks(64) {
-        pem.push_str(&String::from_utf8_lossy(line));
-        pem.push('\n');
-    }
-    pem.push_str("-----END X-----\n");
-    Document::from_pem(&pem).ok().and_then(|(_, der)| form_of_der(der.as_bytes()))
 }

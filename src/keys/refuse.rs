@@ -1,7 +1,7 @@
 //! Keys that must never go on a board: those whose private half is public, and those the company gave up.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     path::Path,
     sync::{Arc, LazyLock},
@@ -13,6 +13,7 @@ pub use super::forms::Form;
 use super::{
     AnyKey, Hash, NsibHash, PublicKey, forms, given,
     needles::{Found, Needles},
+    readings,
 };
 use crate::{
     fault::Problem,
@@ -287,15 +288,17 @@ impl RefuseList {
         only_whole(new.map(|(_, sighting)| sighting).collect())
     }
 
-    /// As [`Self::search`], and if this is text, inside every PEM block and in everything that is written out in
-    /// hexadecimal digits. Offsets there are those within the block or the run of digits.
+    /// As [`Self::search`], and in everything that these bytes may be read as: what is written in digits or base64, dumped,
+    /// or in UTF-16. Offsets there are those within what was read; a key that was told is not told again from there.
     #[must_use]
     pub fn search_file(&self, bytes: &[u8]) -> Vec<Sighting<'_>> {
         let mut found = self.search(bytes);
-        if let Ok(text) = std::str::from_utf8(bytes) {
-            let blocks = given::blocks(text).into_iter().map(|(_, der)| der);
-            let inside: Vec<Vec<u8>> = blocks.chain(given::hex_runs(text)).collect();
-            found.extend(inside.iter().flat_map(|bytes| self.search(bytes)));
+        let mut told: HashSet<Digest> = found.iter().map(|sighting| sighting.refused.spki_sha256).collect();
+        for reading in readings::of(bytes) {
+            let mut new = self.search(&reading);
+            new.retain(|sighting| !told.contains(&sighting.refused.spki_sha256));
+            told.extend(new.iter().map(|sighting| sighting.refused.spki_sha256));
+            found.extend(new);
         }
         found
     }

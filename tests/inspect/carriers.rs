@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, fs, path::PathBuf};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rootstamp::{
     file,
     ident::hex,
@@ -26,6 +27,10 @@ const CARRIERS: &[Carrier] = &[
     ("pk.c", c_array),
     ("pk.txt", digits),
     ("update.zip", |key| Some(crate::dfu::package_around(&[&[0xA5; 40][..], &key.spki, &[0x5A; 40]].concat()))),
+    ("key.txt", |key| Some(STANDARD.encode(&key.spki).into_bytes())),
+    ("utf16.pem", |key| Some(pem("PUBLIC KEY", &key.spki).encode_utf16().flat_map(u16::to_be_bytes).collect())),
+    ("beside.zip", |key| Some(crate::dfu::package_beside("key.pem", pem("PUBLIC KEY", &key.spki).as_bytes()))),
+    ("archive.zip", |key| Some(crate::dfu::archive_of("key.der", &key.spki))),
     ("pk.bin", |key| key.known.as_ref()?.nrf5_sdk().map(|little| little.to_vec())),
 ];
 
@@ -41,7 +46,7 @@ impl Subject {
     }
 }
 
-fn vector(name: &str) -> Vec<u8> {
+pub(super) fn vector(name: &str) -> Vec<u8> {
     fs::read(project("tests/vectors").join(name)).unwrap()
 }
 
@@ -165,9 +170,10 @@ fn each_published_key_is_refused_in_each_carrier_under_its_name() {
         counts.push((carrier.0, files.len()));
     }
     let whole = [("key.pem", 170), ("key.der", 170), ("bootloader.hex", 170), ("application.bin", 156)];
-    let short = [("provision.hex", 108), ("keyfile.json", 110), ("pk.c", 55), ("pk.txt", 55)];
-    let last = [("update.zip", 170), ("pk.bin", 55)];
-    assert_eq!(counts, [&whole[..], &short[..], &last[..]].concat());
+    let short = [("provision.hex", 108), ("keyfile.json", 110), ("pk.c", 55), ("pk.txt", 55), ("update.zip", 170)];
+    let text = [("key.txt", 170), ("utf16.pem", 170)];
+    let last = [("beside.zip", 170), ("archive.zip", 170), ("pk.bin", 55)];
+    assert_eq!(counts, [&whole[..], &short[..], &text[..], &last[..]].concat());
 }
 
 #[test]
@@ -206,4 +212,27 @@ fn a_bootloader_with_a_published_key_compiled_in_shows_it_with_its_address() {
     assert_eq!((exit, &bootloader["families"][0]["family"]), (40, &"mcuboot".into()));
     assert_eq!((&bootloader["keys"][0]["at"], &bootloader["trust"]["embedded"]), (&"0x00001234".into(), &true.into()));
     assert_eq!(inspected(&["--mode", "engineering", path]).0, 0);
+}
+
+/// A colon begins Intel HEX, and so may a key; what is not understood is searched all the same.
+#[test]
+fn a_published_key_that_begins_like_another_format_is_refused() {
+    let turned = |raw: &[u8]| raw.chunks(raw.len() / 2).flat_map(|half| half.iter().rev()).copied().collect();
+    let raw =
+        published().iter().filter_map(|key| AnyKey::from_spki(&spki(key)).ok()).filter(|key| key.raw().len() >= 64);
+    let forms = raw.flat_map(|key| [key.raw().to_vec(), turned(key.raw())]);
+    let begun: Vec<Vec<u8>> = forms.filter(|form| form.starts_with(b":") && form.len() < 100).collect();
+    assert!(!begun.is_empty());
+    let known = spki(&published()[0]);
+    let torn = [
+        ("torn.hex", [b":10000000ZZ\n", hex(&known).as_bytes()].concat()),
+        ("torn.zip", [b"PK\x03\x04".as_slice(), &known].concat()),
+        ("torn.json", [b"{\"keyslots\": \"", STANDARD.encode(&known).as_bytes()].concat()),
+    ];
+    for (name, bytes) in begun.into_iter().map(|bytes| ("pk", bytes)).chain(torn) {
+        let (_folder, path) = super::written(name, &bytes);
+        let (exit, report, errors) = inspected(&[&path]);
+        assert_eq!(exit, 40, "{name}: {report} {errors}");
+        assert!(errors.contains("published development key"), "{name}: {errors}");
+    }
 }

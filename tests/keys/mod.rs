@@ -2,7 +2,7 @@
 
 mod any;
 pub(crate) mod published;
-mod secrets;
+pub(crate) mod secrets;
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ fn bytes(name: &str) -> Vec<u8> {
 }
 
 /// The DER inside a PEM file, by a way of its own.
-fn der(name: &str) -> Vec<u8> {
+pub(crate) fn der(name: &str) -> Vec<u8> {
     use p256::pkcs8::Document;
     let pem = String::from_utf8(bytes(name)).unwrap();
     Document::from_pem(&pem).unwrap().1.as_bytes().to_vec()

@@ -2,6 +2,10 @@
 
 use std::fmt::Debug;
 
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE},
+};
 use proptest::prelude::*;
 use rootstamp::{
     fault::Exit,
@@ -17,7 +21,7 @@ use rootstamp::{
 use super::{any::key, bytes, der};
 
 /// The secret number of a vector, by a way of its own: at a fixed place of its PKCS#8.
-fn secret(name: &str) -> Vec<u8> {
+pub(crate) fn secret(name: &str) -> Vec<u8> {
     let der = der(&format!("{name}.priv.pem"));
     match name {
         "p256-a" | "p256-b" => der[36..68].to_vec(),
@@ -29,14 +33,27 @@ fn secret(name: &str) -> Vec<u8> {
     }
 }
 
-/// Nothing of the secret in any form that a person or a program could read it in.
-fn silent(said: &str, secret: &[u8]) {
-    let said = said.to_ascii_lowercase();
-    for window in secret.windows(4) {
-        let spaced =
-            |separator: &str| window.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(separator);
-        let digits = window.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
-        for form in [spaced(""), spaced(" "), spaced(":"), spaced(", "), digits] {
+/// Nothing of the secret in any form that a person or a program could read it in: hexadecimal or decimal digits, base64,
+/// in either order of bytes.
+pub(crate) fn silent(said: &str, secret: &[u8]) {
+    let backwards: Vec<u8> = secret.iter().rev().copied().collect();
+    let lower = said.to_ascii_lowercase();
+    for window in secret.windows(4).chain(backwards.windows(4)) {
+        let hexadecimal = window.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>();
+        let with_0x = window.iter().map(|byte| format!("0x{byte:02x}")).collect::<Vec<_>>();
+        let decimal = window.iter().map(u8::to_string).collect::<Vec<_>>();
+        for (digits, separators) in [
+            (hexadecimal, &["", " ", ":", ", ", ","][..]),
+            (with_0x, &[" ", ", ", ","]),
+            (decimal, &[" ", ", ", ",", "."]),
+        ] {
+            for separator in separators {
+                assert!(!lower.contains(&digits.join(separator)), "{said}");
+            }
+        }
+    }
+    for window in secret.windows(6).chain(backwards.windows(6)) {
+        for form in [STANDARD.encode(window), URL_SAFE.encode(window)] {
             assert!(!said.contains(&form), "{said}");
         }
     }
@@ -380,4 +397,17 @@ proptest! {
             silent(&format!("{problem} {problem:?} {what}"), &secret(of));
         }
     }
+}
+
+#[test]
+#[should_panic(expected = "nothing else")]
+fn a_part_of_a_secret_in_base64_does_not_go_unnoticed() {
+    silent(&format!("nothing else {}", STANDARD.encode(&secret("p256-a")[5..16])), &secret("p256-a"));
+}
+
+#[test]
+#[should_panic(expected = "nothing else")]
+fn a_part_of_a_secret_in_decimal_digits_does_not_go_unnoticed() {
+    let digits: Vec<String> = secret("p256-a")[5..10].iter().map(u8::to_string).collect();
+    silent(&format!("nothing else {}", digits.join(",")), &secret("p256-a"));
 }

@@ -1,5 +1,7 @@
 //! What is this file? Decided by what it holds; its name only where that leaves a choice, and then it is said.
 
+use std::iter;
+
 use clap::ValueEnum;
 use memchr::memmem;
 
@@ -17,11 +19,14 @@ use crate::{
         nsib::{self, Dump, Provision},
         vectors,
     },
-    keys::{self, Algorithm, AnyKey, Given, private, refuse::RefuseList},
+    keys::{
+        self, Algorithm, AnyKey, Given, private,
+        refuse::{RefuseList, Sighting},
+    },
     manifest,
 };
 
-/// Text above this size is not searched for keys written in digits: no tool writes such a file.
+/// Text above this size is no key written in digits: no tool writes such a file.
 const TEXT_LIMIT: usize = 4 << 20;
 
 /// What bytes that do not say what they are shall be taken for.
@@ -61,7 +66,7 @@ fn by_contents(content: Content) -> Looked {
     Looked { content, told_by: CONTENTS }
 }
 
-/// Looks at one file.
+/// Looks at one file, and whatever it is, for keys in it that nobody may use.
 pub(super) fn look(file: &Read, asked: &Asked) -> Looked {
     if file.bytes.is_empty() {
         return by_contents(Content::refused(Problem::new(file.name(), "is empty")));
@@ -70,10 +75,62 @@ pub(super) fn look(file: &Read, asked: &Asked) -> Looked {
         return Looked { content: as_asked(file, kind, asked), told_by: ASKED };
     }
     let content = memory_by_itself(file, asked).or_else(|| package(file, asked)).or_else(|| json(file, asked));
-    if let Some(content) = content.or_else(|| key(file, asked)).or_else(|| small(file, asked)) {
-        return by_contents(content);
+    if let Some(content) = content {
+        return by_contents(searched(file, content, asked, false));
     }
-    by_name(file, asked)
+    let content = key(file, asked).or_else(|| small(file, asked));
+    let Looked { content, told_by } = content.map_or_else(|| by_name(file, asked), by_contents);
+    // The reader of keys was asked, and it looks for private halves in everything that is small enough for it.
+    let looked = file.bytes.len() as u64 <= keys::FILE_LIMIT;
+    Looked { content: searched(file, content, asked, looked), told_by }
+}
+
+/// What a format's reader did not look at: comments, members and files that it does not know, and everything in a file
+/// that it gave up. Memory and keys were searched by whoever read them.
+fn searched(file: &Read, content: Content, asked: &Asked, looked: bool) -> Content {
+    let private = || if looked { None } else { private_half(file) };
+    match content {
+        Content::Image(_) | Content::PublicKey(_) => content,
+        Content::DfuPackage(mut told) => {
+            let unlisted = told.unlisted(dfu::unpacked(file));
+            unlisted.iter().for_each(|entry| told.add_unlisted(entry, &asked.list));
+            Content::DfuPackage(told)
+        }
+        Content::ReleaseManifest(mut told) => private().map_or_else(
+            || {
+                told.add(&asked.list.search_file(&file.bytes), "");
+                Content::ReleaseManifest(told)
+            },
+            Content::refused,
+        ),
+        Content::Unknown(_) | Content::KmuKeyFile(_) | Content::KmuSlot(_) | Content::DfuInit(_) => {
+            private().map_or(content, Content::refused)
+        }
+        Content::Refused { problems } if problems.iter().any(|problem| problem.exit == Exit::KeyRefused) => {
+            Content::Refused { problems }
+        }
+        Content::Refused { problems } => {
+            let packed = if dfu::begins(file) { dfu::unpacked(file) } else { Vec::new() };
+            let private = private().or_else(|| packed.iter().find_map(private_half));
+            private.map_or_else(|| given_up(file, &packed, problems, asked), Content::refused)
+        }
+    }
+}
+
+/// That a private half is anywhere in this file.
+fn private_half(file: &Read) -> Option<Problem> {
+    let form = private::form_of_file(&file.bytes)?;
+    Some(Problem::new(file.name(), keys::NotOurs::Private(form).to_string()).exit(Exit::KeyRefused))
+}
+
+/// A file that claims to be of a format and is not whole: told as it was, unless a refused key is in it.
+fn given_up(file: &Read, packed: &[Read], problems: Vec<Problem>, asked: &Asked) -> Content {
+    let all = iter::once(file).chain(packed);
+    let found: Vec<Sighting<'_>> = all.flat_map(|file| asked.list.search_file(&file.bytes)).collect();
+    if found.is_empty() {
+        return Content::Refused { problems };
+    }
+    Content::Unknown(Told::unknown(Facts::of(&file.bytes), &found, problems))
 }
 
 /// Memory that says that it is.
@@ -81,7 +138,7 @@ fn memory_by_itself(file: &Read, asked: &Asked) -> Option<Content> {
     if elf::begins(&file.bytes) {
         return Some(image(Map::from_elf(file), Container::Elf, asked));
     }
-    if file.bytes.trim_ascii_start().starts_with(b":") {
+    if begins_as_hex(&file.bytes) {
         return Some(image(Map::from_hex(file), Container::IntelHex, asked));
     }
     // A map is a copy, and a large file may be nothing at all: a look at its first words comes before.
@@ -93,6 +150,17 @@ fn memory_by_itself(file: &Read, asked: &Asked) -> Option<Content> {
     let starts = || vectors::read(&map, map.first(), &vectors::SRAM).is_ok();
     (mcuboot::begins(&map, map.first()) || starts()).then(|| image(Ok(map), Container::Raw, asked))
 }
+
+/// A colon, and text at least as far as the shortest record reaches, which has eleven characters: a key may begin with a
+/// colon too.
+fn begins_as_hex(bytes: &[u8]) -> bool {
+    let text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
+    let begun = bytes.trim_ascii_start();
+    begun.starts_with(b":") && begun.iter().take(FIRST_RECORD).all(text)
+}
+
+/// How much of a record is looked at; a comment behind it may be in any encoding.
+const FIRST_RECORD: usize = 11;
 
 fn raw(file: &Read, asked: &Asked) -> Result<Map, Vec<Problem>> {
     Map::from_raw(file, asked.at.unwrap_or_default())
@@ -214,8 +282,8 @@ fn in_digits(file: &Read) -> Option<Given> {
 }
 
 fn as_asked(file: &Read, kind: RawKey, asked: &Asked) -> Content {
-    if let Some(form) = private::form_of_file(&file.bytes) {
-        return Content::refused(private_half(file, form));
+    if let Some(problem) = private_half(file) {
+        return Content::refused(problem);
     }
     let small = if file.bytes.len() as u64 <= keys::FILE_LIMIT { &file.bytes[..] } else { &[] };
     let digits = std::str::from_utf8(small).map(keys::hex_runs).unwrap_or_default();
@@ -242,10 +310,6 @@ fn as_asked(file: &Read, kind: RawKey, asked: &Asked) -> Content {
     }
 }
 
-fn private_half(file: &Read, form: &'static str) -> Problem {
-    Problem::new(file.name(), keys::NotOurs::Private(form).to_string()).exit(Exit::KeyRefused)
-}
-
 fn extension(file: &Read) -> String {
     file.path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase()
 }
@@ -266,14 +330,8 @@ fn by_name(file: &Read, asked: &Asked) -> Looked {
 
 /// What a file is that could not be understood, as far as it can be said; keys that must not be used are found anyway.
 fn unlike(file: &Read, problem: Problem, asked: &Asked) -> Content {
-    // No reader of keys looked into a file that is larger than one.
-    let large = file.bytes.len() as u64 > keys::FILE_LIMIT;
-    if let Some(form) = large.then(|| private::form_of_file(&file.bytes)).flatten() {
-        return Content::refused(private_half(file, form));
-    }
-    let searched = file.bytes.len() <= TEXT_LIMIT;
-    let found = if searched { asked.list.search_file(&file.bytes) } else { asked.list.search(&file.bytes) };
-    Content::Unknown(Told::unknown(Facts::of(&file.bytes), &found, problem))
+    let found = asked.list.search_file(&file.bytes);
+    Content::Unknown(Told::unknown(Facts::of(&file.bytes), &found, vec![problem]))
 }
 
 #[cfg(test)]

@@ -25,10 +25,11 @@ use crate::{
         tree::Branch,
     },
     keys::{
-        AnyKey, Container, Given, PublicKey,
+        AnyKey, Container, Given, NotOurs, PublicKey, private,
         refuse::{Hit, RefuseList, Refused, Sighting, Why},
     },
     manifest::{self, Release},
+    page,
 };
 
 /// Version of the shape of [`Report`] as JSON.
@@ -318,6 +319,15 @@ impl<T> Told<T> {
         Self { facts, refused: Vec::new(), problems: Vec::new(), signed_by: None, is: is.into(), tree }
     }
 
+    /// Refused keys that were found in the file beside what its format's reader told.
+    pub(super) fn add(&mut self, found: &[Sighting<'_>], place: &str) {
+        let told = |new: &RefusedReport| self.refused.iter().any(|known| known.name == new.name);
+        let mut new = sighted(found);
+        new.retain(|new| !told(new));
+        new.iter_mut().for_each(|refused| refused.why.push_str(place));
+        self.refused.extend(new);
+    }
+
     fn unsigned(&self) -> Vec<String> {
         let none = self.signed_by.as_ref().is_some_and(Vec::is_empty);
         none.then(|| "was signed by none of the keys of --key".to_owned()).into_iter().collect()
@@ -341,6 +351,22 @@ fn signer(unsigned: bool, signed_by: Option<&[String]>) -> String {
 }
 
 impl Told<Package> {
+    /// Keys that nobody may use in a file of the package that its manifest does not name.
+    pub(super) fn add_unlisted(&mut self, entry: &Read, list: &RefuseList) {
+        let name = page::printable(&entry.name());
+        if let Some(form) = private::form_of_file(&entry.bytes) {
+            let what = format!("`{name}` in it {}", NotOurs::Private(form));
+            self.problems.push(Problem::new(&*self.facts.name, what).exit(Exit::KeyRefused));
+        }
+        self.add(&list.search_file(&entry.bytes), &format!(" of `{name}` in it"));
+    }
+
+    /// Those of these files that its manifest does not name.
+    pub(super) fn unlisted(&self, packed: Vec<Read>) -> Vec<Read> {
+        let unlisted = |entry: &Read| self.facts.unlisted.contains(&entry.name());
+        packed.into_iter().filter(unlisted).collect()
+    }
+
     pub(super) fn package(package: Package, asked: &Asked) -> Self {
         let all = |key: &PublicKey| package.firmwares.iter().all(|firmware| firmware.signed_by(key));
         let signed_by = signers(asked, all);
@@ -467,7 +493,7 @@ impl Told<Release> {
 }
 
 impl Told<Facts> {
-    pub(super) fn unknown(facts: Facts, found: &[Sighting<'_>], problem: Problem) -> Self {
+    pub(super) fn unknown(facts: Facts, found: &[Sighting<'_>], problems: Vec<Problem>) -> Self {
         let is =
             if found.is_empty() { "nothing that is known here" } else { "nothing known, with a refused key inside" };
         let lines = facts.lines.map_or_else(|| "no text".to_owned(), |lines| format!("text of {lines} lines"));
@@ -475,7 +501,7 @@ impl Told<Facts> {
         if let Some(all) = &facts.all {
             tree = tree.with(Branch::new("all bytes are", all));
         }
-        Self { refused: sighted(found), problems: vec![problem], ..Self::new(is, facts, tree) }
+        Self { refused: sighted(found), problems, ..Self::new(is, facts, tree) }
     }
 }
 

@@ -102,6 +102,13 @@ pub fn read(file: &Read) -> Result<Package, Problem> {
     Ok(Package { name: file.name(), digest: file.digest, firmwares, unlisted })
 }
 
+/// Every file of an archive, whatever it is for; none if it cannot be unpacked.
+#[must_use]
+pub fn unpacked(file: &Read) -> Vec<Read> {
+    let entries = zip::read(&file.bytes).unwrap_or_default().into_iter();
+    entries.map(|entry| Read::from_memory(entry.name, entry.bytes)).collect()
+}
+
 fn own_keys(init: &Init, contents: &[u8]) -> Vec<OwnKey> {
     let bootloader = matches!(init.kind, Kind::Bootloader | Kind::SoftdeviceBootloader);
     if !bootloader || contents.len() > patch::SEARCHED_MAX {

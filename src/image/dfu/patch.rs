@@ -111,7 +111,7 @@ pub struct Bare {
 }
 
 /// The most program that is searched for keys without a head, in bytes: the flash of the largest chip with such a
-/// bootloader. Every fourth byte costs arithmetic.
+/// bootloader, every byte of which can be tried.
 pub(super) const SEARCHED_MAX: usize = 1 << 20;
 
 /// The generator of P-256, X and Y. Every program that signs or verifies holds it, and it is nobody's key. [SEC 2, 2.4.2]
@@ -129,19 +129,21 @@ pub fn generator(map: &Map) -> Option<u32> {
     map.segments().iter().find_map(|segment| positions(segment, &turned).next())
 }
 
-/// Every P-256 key without a head, at every fourth address, where compilers put them: any 64 bytes that are a point of
-/// the curve, its generator left out. That no other 64 bytes are one by chance is as sure as the curve itself. The first
-/// thousand at most.
+/// Every P-256 key without a head: any 64 bytes that are a point of the curve, its generator left out. That no other 64
+/// bytes are one by chance is as sure as the curve itself. In up to [`SEARCHED_MAX`] bytes every place is looked at; in
+/// more, every fourth, where compilers put them. The first thousand at most.
 #[must_use]
 pub fn bare_keys(map: &Map) -> Vec<Bare> {
+    let step = if map.len() > SEARCHED_MAX { 4 } else { 1 };
     let mut found = Vec::new();
     for segment in map.segments() {
         // Behind the last word of memory there is no next one.
         let Some(first) = segment.at.checked_next_multiple_of(4) else { continue };
+        let first = if step == 1 { segment.at } else { first };
         let bytes = segment.bytes.get((first - segment.at) as usize..).unwrap_or_default();
         let mut here: Vec<Bare> = Vec::new();
         for (form, order) in [(Form::Nrf5SdkLe, Order::Little), (Form::Raw, Order::Big)] {
-            let points = p256_points(bytes, order).filter_map(|from| {
+            let points = p256_points(bytes, order, step).filter_map(|from| {
                 let key = form.key(bytes.get(from..from + 64)?).filter(|key| key.xy() != GENERATOR)?;
                 Some(Bare { at: first.checked_add(u32::try_from(from).ok()?)?, form, key })
             });

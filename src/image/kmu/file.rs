@@ -13,7 +13,7 @@ use crate::{
     ident::{bytes_from_hex, hex},
     image::tree::Branch,
     keys::{
-        self, AnyKey,
+        self, AnyKey, bare,
         refuse::{Hit, RefuseList},
     },
 };
@@ -118,6 +118,7 @@ impl KeyFile {
         if written.version != 0 {
             return Err(no(format!("is a key file of version {}; only version 0 is known", written.version)));
         }
+        no_private_half(&written.keyslots).map_err(|bad| no(bad.what).exit(bad.exit))?;
         let mut slots = Vec::with_capacity(written.keyslots.len().min(usize::from(super::SLOTS)));
         for (index, written) in written.keyslots.iter().enumerate() {
             slots.push(KeySlot::read(written).map_err(|bad| no(format!("key {index}: {}", bad.what)).exit(bad.exit))?);
@@ -316,11 +317,7 @@ impl KeySlot {
         };
         let attributes = Attributes::decode(&metadata).map_err(|what| format!("its metadata: {what}"))?;
         if attributes.kind.is_private() {
-            let what = format!(
-                "its value is a {}; a station takes public halves only. Remove the file from this computer, and treat \
-                 the key as exposed if it was not meant to be here",
-                attributes.kind.name()
-            );
+            let what = format!("its value is a {}; {PUBLIC_ONLY}", attributes.kind.name());
             return Err(BadSlot { what, exit: Exit::KeyRefused });
         }
         let value = value(&written.value, attributes.kind)?;
@@ -331,6 +328,13 @@ impl KeySlot {
                 attributes.value_length()
             )
             .into());
+        }
+        if let (Kind::Ed25519Public, Value::Public(key)) = (attributes.kind, &value)
+            && AnyKey::from_raw(keys::Algorithm::Ed25519, key).is_err()
+        {
+            let slot = attributes.slot;
+            let what = "its value is no Ed25519 key: not on the curve, or a weak point";
+            return Err(format!("slot {slot}: {what}").into());
         }
         Ok(Self { attributes, value })
     }
@@ -385,6 +389,18 @@ impl KeySlot {
         }
     }
 }
+
+/// Metadata may call anything a public key. Whether a value is the private half of another, arithmetic says.
+fn no_private_half(written: &[WrittenSlot]) -> Result<(), BadSlot> {
+    let bytes = |slot: &WrittenSlot| slot.value.strip_prefix("0x").and_then(bytes_from_hex).unwrap_or_default();
+    let values: Vec<Vec<u8>> = written.iter().map(bytes).collect();
+    let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+    let Some((index, form)) = bare::among(&values, &mut bare::Budget::default()) else { return Ok(()) };
+    Err(BadSlot { what: format!("key {index}: its value is {form}; {PUBLIC_ONLY}"), exit: Exit::KeyRefused })
+}
+
+const PUBLIC_ONLY: &str = "a station takes public halves only. Remove the file from this computer, and treat the key as \
+                           exposed if it was not meant to be here";
 
 fn value(text: &str, kind: Kind) -> Result<Value, String> {
     if let Some(length) = text.strip_prefix("TRNG:") {
