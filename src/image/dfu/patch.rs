@@ -130,7 +130,7 @@ pub fn generator(map: &Map) -> Option<u32> {
 }
 
 /// Every P-256 key without a head: any 64 bytes that are a point of the curve, its generator left out. That no other 64
-/// bytes are one by chance is as sure as the curve itself. In up to [`SEARCHED_MAX`] bytes every place is looked at; in
+/// bytes are one by chance is as sure as the curve itself. In up to a mebibyte every place is looked at; in
 /// more, every fourth, where compilers put them. The first thousand at most.
 #[must_use]
 pub fn bare_keys(map: &Map) -> Vec<Bare> {
