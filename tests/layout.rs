@@ -56,6 +56,39 @@ fn the_table_of_flash_areas_is_found_by_its_shape_and_what_only_resembles_one_is
     assert!(found(program(twice)).is_some(), "the same twice says one thing");
 }
 
+/// As [`table`], with a device for each area.
+fn on_devices(areas: &[(u32, u32, u32)]) -> Vec<u8> {
+    let entry = |(id, (at, size, device)): (usize, &(u32, u32, u32))| [u32::try_from(id).unwrap(), *at, *size, *device];
+    areas.iter().enumerate().flat_map(entry).flat_map(u32::to_le_bytes).collect()
+}
+
+#[test]
+fn areas_of_a_second_flash_are_left_out_and_a_table_with_areas_missing_is_none() {
+    let program = |table: Vec<u8>| [vec![0xBF; 32], table, vec![0xBF; 32]].concat();
+    let beside = [(0, 0x1000, 16), (0, 0x8_0000, 20), (0x1000, 0x4000, 16), (0x1000, 0x9000, 20), (0x5000, 0x4000, 16)];
+    let told = found(program(on_devices(&beside))).unwrap();
+    assert_eq!(told.areas.iter().map(|area| (area.at, area.size)).collect::<Vec<_>>(), AREAS);
+    assert_eq!(told.slot(0x1000).unwrap().size, 0x4000, "the larger one is on the other flash");
+    let even = [(0, 0x1000, 16), (0, 0x1000, 20), (0x1000, 0x4000, 16), (0x1000, 0x4000, 20)];
+    assert_eq!(found(program(on_devices(&even))), None, "either may be the program's own");
+
+    let mut gap = table(&AREAS, 16);
+    gap.extend([9u32, 0x9000, 0x1000, 16].map(u32::to_le_bytes).concat());
+    assert_eq!(found(program(gap)), None, "a row follows whose number is not the next");
+}
+
+#[test]
+fn an_area_inside_a_slot_is_no_slot_and_one_that_is_not_the_first_is_remarked() {
+    let nested = [(0, 0x800), (0x800, 0x5000), (0x1000, 0x4800), (0x6000, 0x5000)];
+    told(&lot(&nested, &[]), &[APPLICATION, "0x00001000", "has no slot", BOOTLOADER]);
+    let second = [(0, 0x800), (0x800, 0x800), (0x1000, 0x4000)];
+    let remarks = lot(&second, &[]).read_as(None).unwrap().remarks;
+    let told = |remark: &String| remark.contains("to run images in place") && remark.contains("0x00000800");
+    assert!(remarks.iter().any(told), "{remarks:#?}");
+    let first = lot(&AREAS, &[]).read_as(None).unwrap().remarks;
+    assert!(!first.iter().any(|remark| remark.contains("to run images in place")), "{first:#?}");
+}
+
 /// MCUboot with its key and this table inside, and an application with another.
 fn lot(boot: &[(u32, u32)], own: &[(u32, u32)]) -> Lot {
     let key = spki("p256-a");

@@ -42,7 +42,8 @@ pub struct FlashMap {
     /// Where the table stands.
     #[serde(serialize_with = "super::as_address")]
     pub at: u32,
-    /// In the order of the table. They may lie inside each other: a slot, and what it holds behind its header.
+    /// Those of the flash that the program stands in, in the order of the table. They may lie inside each other: a slot,
+    /// and what it holds behind its header.
     pub areas: Vec<Area>,
 }
 
@@ -85,10 +86,20 @@ impl FlashMap {
         })
     }
 
-    /// The longest area that begins at this address.
+    /// The longest area that begins at this address, if it is not itself a part of a larger one.
     #[must_use]
     pub fn slot(&self, at: u32) -> Option<&Area> {
-        self.areas.iter().filter(|area| area.at == at).max_by_key(|area| area.size)
+        let slot = self.areas.iter().filter(|area| area.at == at).max_by_key(|area| area.size)?;
+        let part = self.areas.iter().any(|other| other.at < slot.at && other.end() >= slot.end());
+        (!part).then_some(slot)
+    }
+
+    /// The first slot behind the area that this address lies in.
+    #[must_use]
+    pub fn next_slot(&self, at: u32) -> Option<&Area> {
+        let own = self.areas.iter().filter(|area| (area.at..area.end()).contains(&at)).max_by_key(|area| area.size)?;
+        let behind = self.areas.iter().filter(|area| area.at >= own.end()).min_by_key(|area| area.at)?;
+        self.slot(behind.at)
     }
 }
 
@@ -101,19 +112,39 @@ pub fn all(map: &Map, images: &[Range<u32>]) -> Vec<FlashMap> {
 }
 
 fn table(map: &Map, at: u32, program: &Range<u32>) -> Option<FlashMap> {
-    let entry = |number: u32| area(map, at.checked_add(number.checked_mul(ENTRY)?)?, number, program);
+    let place = |number: u32| at.checked_add(number.checked_mul(ENTRY)?);
+    let entry = |number: u32| row(map, place(number)?, program).filter(|(area, _)| area.id == number);
     // Hardly anything is shaped like two entries; what is not is left at once.
     entry(0).zip(entry(1))?;
-    let areas: Vec<Area> = (0..=u32::from(u8::MAX)).map_while(entry).collect();
-    let own = areas.iter().any(|area| (area.at..area.end()).contains(&program.start));
-    (areas.len() >= FEWEST && own).then_some(FlashMap { at, areas })
+    let rows: Vec<(Area, u32)> = (0..=u32::from(u8::MAX)).map_while(entry).collect();
+    // A row that only its number keeps from being the next one: areas are missing or in another order, and the table would
+    // be half of one.
+    if row(map, place(u32::try_from(rows.len()).ok()?)?, program).is_some() {
+        return None;
+    }
+    let device = own_device(&rows, program.start)?;
+    let areas: Vec<Area> = rows.into_iter().filter(|(_, on)| *on == device).map(|(area, _)| area).collect();
+    (areas.len() >= FEWEST).then_some(FlashMap { at, areas })
 }
 
-fn area(map: &Map, at: u32, number: u32, program: &Range<u32>) -> Option<Area> {
+/// The flash that the program itself stands in; areas of another chip beside it begin at 0 too. The one with more areas
+/// is taken where two could be it.
+fn own_device(rows: &[(Area, u32)], first: u32) -> Option<u32> {
+    let holds = rows.iter().filter(|(area, _)| (area.at..area.end()).contains(&first)).map(|(_, device)| *device);
+    let areas = |device: u32| rows.iter().filter(|(_, on)| *on == device).count();
+    let mut devices: Vec<(usize, u32)> = holds.map(|device| (areas(device), device)).collect();
+    devices.sort_unstable();
+    devices.dedup();
+    let (most, device) = devices.pop()?;
+    devices.iter().all(|(count, _)| *count < most).then_some(device)
+}
+
+/// An area with the device it is on, if this may be a row of a table.
+fn row(map: &Map, at: u32, program: &Range<u32>) -> Option<(Area, u32)> {
     let word = |index: u32| map.word(at.checked_add(4 * index)?);
-    let id = word(0).filter(|id| *id == number)?;
+    let id = word(0).filter(|id| *id <= u32::from(u8::MAX))?;
     let [from, size, device] = [word(1)?, word(2)?, word(3)?];
     let sane = size > 0 && size % 4 == 0 && from % 4 == 0 && device % 4 == 0;
     let inside = from.checked_add(size).is_some_and(|end| end <= FLASH_END) && program.contains(&device);
-    (sane && inside).then_some(Area { id, at: from, size })
+    (sane && inside).then_some((Area { id, at: from, size }, device))
 }

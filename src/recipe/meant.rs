@@ -81,6 +81,7 @@ pub(super) fn read(
     reading.names_apart(&images, &made);
     images.extend(made);
     reading.overlaps(&images);
+    reading.parameters(written.uicr.as_ref(), &images);
     let vouched = Vouched { devices, release, slots, nsib: stored.storage, boot_region };
     let product = reading.product(written, source, keys, images, vouched);
     let mut problems = reading.problems;

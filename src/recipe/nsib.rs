@@ -356,6 +356,7 @@ impl Chain<'_> {
         let Ok(storage) = Storage::planned(provision, generation, self.size(stamp)) else { return };
         if provision.content.head != Head::McubootOnly {
             let (s0, s1) = (storage.s0(), storage.s1());
+            self.apart(stamp, given, [s0, s1]);
             let other = |one: &&Image| one.is != Is::Nsib && one.is != Is::NsibProvision;
             let firmware: Vec<&Image> =
                 self.images.iter().filter(other).filter(|one| [s0, s1].contains(&one.map.first())).collect();
@@ -368,6 +369,19 @@ impl Chain<'_> {
             }
         }
         self.counted(given, &storage);
+    }
+
+    /// An update erases its slot, and the storage with it if that stands there.
+    fn apart(&mut self, stamp: &WrittenNsib, given: Given<'_>, slots: [u32; 2]) {
+        let Some(base) = given.provision.base else { return };
+        let range = u64::from(base)..u64::from(base) + u64::from(self.size(stamp));
+        if let Some(slot) = slots.into_iter().find(|slot| range.contains(&u64::from(*slot))) {
+            let what = format!(
+                "the storage of `{}` stands at 0x{base:08X}, over the slot at 0x{slot:08X}: the first update there erases it",
+                given.image.file
+            );
+            self.note(stamp.place.problem(what));
+        }
     }
 
     /// MCUboot counts in the same storage.

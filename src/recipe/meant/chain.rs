@@ -185,6 +185,14 @@ impl Reading<'_> {
             self.note(application.map.problem_at(at, what));
             return;
         };
+        let usual = layout.next_slot(bootloader.map.first()).filter(|usual| usual.at != at && !self.has_nsib);
+        if let Some(usual) = usual {
+            self.remarks.push(format!(
+                "image `{}` ({}) stands at 0x{at:08X}; unless `{file}` was built to run images in place, it starts what is \
+                 at 0x{:08X}",
+                application.name, application.file, usual.at
+            ));
+        }
         if about.end > slot.end() {
             let what = format!("ends at 0x{:08X}, past its slot {slot} in the flash map of `{file}`", about.end);
             self.note(application.map.problem_at(at, what));

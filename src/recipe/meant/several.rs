@@ -46,6 +46,20 @@ impl Reading<'_> {
     }
 
     fn numbers(&mut self, numbered: &[Numbered<'_>]) {
+        let largest = numbered.iter().map(|one| one.number).max().unwrap_or_default().min(NUMBER_MAX);
+        let twice = numbered
+            .iter()
+            .enumerate()
+            .any(|(at, one)| numbered.iter().skip(at + 1).any(|two| two.number == one.number));
+        let missing = (0..largest).find(|number| !twice && numbered.iter().all(|one| one.number != *number));
+        if let Some((missing, one)) = missing.zip(numbered.iter().find(|one| one.number == largest)) {
+            let what = format!(
+                "{} is MCUboot's image {largest}, and no image here is number {missing}: MCUboot counts from 0 and starts \
+                 nothing where one is missing",
+                one.called()
+            );
+            self.note(one.place.problem(what));
+        }
         for (index, one) in numbered.iter().enumerate() {
             if one.number > NUMBER_MAX {
                 let what = format!("`number` is at most {NUMBER_MAX}, this is {}", one.number);
