@@ -3,8 +3,10 @@
 use rootstamp::{ident::Digest, plan};
 
 use crate::{
+    boots::{UICR, sdk},
     crosscheck::{among, firmware, nsib, provision, read, rooted, told, vector},
     recipe::{APPLICATION, Application, Lot, as_hex, vectors},
+    stamps::NRF52840,
 };
 
 /// What imgtool signed with ed25519-a and SHA-512, or without any hash.
@@ -92,4 +94,18 @@ fn a_bootloader_that_counts_needs_a_counter_in_the_recipe() {
     let problems = plan::lot(read(&uncounted)).err().unwrap();
     let expected = ["lot.toml", "reads a counter of", "add [stamp.counter]"];
     assert!(problems.iter().any(|one| expected.iter().all(|part| one.to_string().contains(part))), "{problems:#?}");
+}
+
+#[test]
+fn the_page_that_the_master_boot_record_erases_holds_nothing_but_the_backup_of_the_settings() {
+    assert!(sdk(UICR).read_as(None).is_ok(), "the backup shares it");
+    for page in ["0xF8000", "0xFF000"] {
+        let lot = sdk(&UICR.replace("0xFE000", page));
+        among(&lot, &["lot.toml", "the master boot record erases its page", &page.replace("0x", "0x000")]);
+    }
+}
+
+#[test]
+fn a_storage_over_a_slot_would_go_with_the_first_update() {
+    among(&NRF52840.lot().with("s1 = 0x18000", "s1 = 0x9000"), &["lot.toml", "over the slot at 0x00009000"]);
 }

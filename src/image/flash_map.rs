@@ -142,7 +142,7 @@ fn own_device(rows: &[(Area, u32)], first: u32) -> Option<u32> {
 /// An area with the device it is on, if this may be a row of a table.
 fn row(map: &Map, at: u32, program: &Range<u32>) -> Option<(Area, u32)> {
     let word = |index: u32| map.word(at.checked_add(4 * index)?);
-    let id = word(0).filter(|id| *id <= u32::from(u8::MAX))?;
+    let id = word(0).filter(|id| u8::try_from(*id).is_ok())?;
     let [from, size, device] = [word(1)?, word(2)?, word(3)?];
     let sane = size > 0 && size % 4 == 0 && from % 4 == 0 && device % 4 == 0;
     let inside = from.checked_add(size).is_some_and(|end| end <= FLASH_END) && program.contains(&device);
