@@ -6,7 +6,7 @@ use rootstamp::{
     chip::{self, FAMILIES, Family, Port, Reset},
     clock::Frozen,
     fixture::{in_process::Mounted, probe::ProbeWire},
-    link::{Brand, Hand, Op, Place, Poke as _, Why, Wire},
+    link::{Brand, Burn as _, Hand, Op, Place, Poke as _, Why, Wire},
     virtual_board::{Board, Latch, Shared, Silicon, Slot, lock, register},
 };
 
@@ -66,6 +66,20 @@ fn a_virgin_board_is_erased_programmed_stamped_locked_and_closes() {
         family.reset(&mut Hand::new(wire, family.guarded()), Reset::Pin).unwrap();
         assert_eq!(port(wire, family), Port::Closed, "{silicon:?} {latch:?}");
         assert!(lock(&bench.slot).board().unwrap().violations().is_empty());
+    });
+}
+
+#[test]
+fn no_reset_cuts_into_an_erase_that_lost_its_cable() {
+    // CTRL-AP, ERASEALL. [nordic-facts A0.2]
+    let erase = Op::Write { to: Place::Ap { ap: 1, register: 0x04 }, words: vec![1] };
+    every_silicon(|family, silicon, latch| {
+        let mut bench = bench(silicon, latch);
+        let wire: &mut dyn Wire = &mut bench.wire;
+        port(wire, family);
+        Brand::new(wire, family.guarded()).burn(vec![erase.clone()]).unwrap();
+        family.reset(&mut Hand::new(wire, family.guarded()), Reset::Soft).unwrap();
+        assert_eq!(lock(&bench.slot).board().unwrap().violations(), [], "{silicon:?} {latch:?}");
     });
 }
 

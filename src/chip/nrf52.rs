@@ -298,7 +298,8 @@ impl Family for Nrf52840 {
 
     fn reset(&self, poke: &mut dyn Poke, how: Reset) -> Result<(), Broke> {
         match how {
-            Reset::Soft => poke.poke(vec![write(CTRL_RESET, 1), write(CTRL_RESET, 0)]).map(drop),
+            // An erase that lost its cable goes on by itself, and no reset may cut into it.
+            Reset::Soft => poke.poke(vec![erased(), write(CTRL_RESET, 1), write(CTRL_RESET, 0)]).map(drop),
             Reset::Pin => poke.poke(vec![Op::PinReset]).map(drop),
             // Only a hand can do that; what is left to us is to let go.
             Reset::Power => poke.let_go(),
@@ -426,11 +427,17 @@ fn unknown_silicon(variant: &str, family: u32, revision: u32) -> Fault {
     .detail(format!("VARIANT {variant}, but family word {family:#x} and revision word {revision:#x}"))
 }
 
+/// Waits until no ERASEALL is going on. [nRF52840 PS v1.11, CTRL-AP ERASEALLSTATUS]
+const fn erased() -> Op {
+    Op::Poll { at: CTRL_ERASEALLSTATUS, mask: 1, value: 0, within_ms: ERASEALL_MS }
+}
+
 /// ERASEALL, the reset that belongs to it, and a first look; true if the port is open and the core halted.
+
 fn erase_once(burn: &mut dyn Burn) -> Result<bool, Broke> {
     let erased = burn.burn(vec![
         write(CTRL_ERASEALL, 1),
-        Op::Poll { at: CTRL_ERASEALLSTATUS, mask: 1, value: 0, within_ms: ERASEALL_MS },
+        erased(),
         write(CTRL_RESET, 1),
         write(CTRL_RESET, 0),
         write(CTRL_ERASEALL, 0),
