@@ -4,9 +4,10 @@
 use rootstamp::{fault::Exit, ident::Mode, keys::AnyKey};
 
 use crate::{
-    crosscheck::chain,
+    crosscheck::{chain, declared},
+    keys::secrets::short_rsa,
     line::project,
-    recipe::{APPLICATION, Application, Lot, as_hex, development_key, spki, vectors},
+    recipe::{APPLICATION, Application, Lot, as_hex, bootloader_with, development_key, spki, vectors},
 };
 
 fn private_pem(name: &str) -> Vec<u8> {
@@ -84,6 +85,23 @@ fn a_private_key_as_the_file_of_an_image_or_pasted_into_the_recipe_is_refused() 
     let mut pasted = chain("p256-a");
     pasted.recipe = comment + &pasted.recipe;
     refused(&pasted, Some(Mode::Engineering), &["lot.toml", "holds a private key (PKCS#8 PEM)"]);
+}
+
+#[test]
+fn a_recipe_that_warns_of_private_keys_holds_none() {
+    let mut lot = chain("p256-a");
+    lot.recipe = format!("# never paste what begins with -----BEGIN PRIVATE KEY-----\n{}", lot.recipe);
+    assert!(lot.read_as(None).is_ok());
+}
+
+#[test]
+fn the_short_rsa_key_of_imgtool_is_allowed_where_it_is_declared_and_nowhere_else() {
+    let bootloader = || bootloader_with(&short_rsa());
+    assert!(declared(bootloader(), "rsa2048-a").read_as(None).is_ok());
+    for lot in [bootloader(), declared(bootloader(), "p256-d"), declared(beside(&short_rsa()), "rsa2048-a")] {
+        refused(&lot, None, &["a private key"]);
+        refused(&lot, Some(Mode::Engineering), &["a private key"]);
+    }
 }
 
 #[test]

@@ -118,7 +118,56 @@ fn of_x25519(der: &[u8]) -> Result<AnyKey, BadKey> {
 
 /// Public numbers stand in the private key; that they belong together is checked. [RFC 8017 A.1.2]
 fn of_rsa(der: &[u8]) -> Result<AnyKey, BadKey> {
-    let pair =
-        RsaKeyPair::from_der(der).map_err(|_| BadDer { at: 0, what: "its RSA numbers do not belong together" })?;
-    AnyKey::from_pkcs1(pair.public_key().as_ref())
+    match RsaKeyPair::from_der(der) {
+        Ok(pair) => AnyKey::from_pkcs1(pair.public_key().as_ref()),
+        Err(_) => of_short_rsa(der),
+    }
+}
+
+const NOT_TOGETHER: &str = "its RSA numbers do not belong together";
+
+/// As `imgtool getpriv --minimal` writes it: what could be worked out from the primes is left out.
+/// [MCUboot imgtool keys/rsa.py; tests/vectors/mcuboot/rsa2048-a.getpriv-min.c.txt]
+fn of_short_rsa(der: &[u8]) -> Result<AnyKey, BadKey> {
+    let together = |holds: bool| holds.then_some(()).ok_or(BadDer { at: 0, what: NOT_TOGETHER });
+    let mut all = Reader::new(der);
+    let mut inside = all.take(der::SEQUENCE, NOT_TOGETHER)?.inside();
+    let mut next = || inside.take(der::INTEGER, NOT_TOGETHER);
+    let (version, modulus, exponent, secret, p, q) = (next()?, next()?, next()?, next()?, next()?, next()?);
+    together(version.body == [0] && inside.rest.is_empty() && all.rest.is_empty())?;
+    secret.positive()?;
+    let public = AnyKey::from_pkcs1(&sequence(&[modulus.whole, exponent.whole].concat()))?;
+    together(public.algorithm() == Algorithm::Rsa2048)?;
+    let (p, q) = (p.positive()?, q.positive()?);
+    together(p.len() == PRIME && q.len() == PRIME && product(p, q) == modulus.positive()?)?;
+    Ok(public)
+}
+
+/// Each of the two primes of RSA-2048 has half of its 256 bytes. [FIPS 186-5 A.1.1]
+const PRIME: usize = 128;
+
+/// With two bytes of length; whoever reads it refuses what that does not fit.
+fn sequence(body: &[u8]) -> Vec<u8> {
+    let [.., high, low] = body.len().to_be_bytes();
+    [&[der::SEQUENCE, 0x82, high, low], body].concat()
+}
+
+/// Of two numbers, first byte first, as long as both together. As on paper, in base 256.
+fn product(left: &[u8], right: &[u8]) -> Vec<u8> {
+    let mut sums = vec![0_u32; left.len() + right.len()];
+    for (shift, digit) in left.iter().rev().enumerate() {
+        for (sum, other) in sums.iter_mut().skip(shift).zip(right.iter().rev()) {
+            *sum += u32::from(*digit) * u32::from(*other);
+        }
+    }
+    let mut carry = 0;
+    let digits = sums.iter().map(|sum| {
+        carry += sum;
+        let [digit, ..] = carry.to_le_bytes();
+        carry >>= 8;
+        digit
+    });
+    let mut digits: Vec<u8> = digits.collect();
+    digits.reverse();
+    digits
 }

@@ -229,16 +229,54 @@ fn read_pem(bytes: &[u8]) -> Result<PublicKey, BadPem> {
     Err(BadPem::Form("holds a public key under a wrong PEM label; BEGIN PUBLIC KEY is expected".to_owned()))
 }
 
-/// Which private key a text of any kind holds by a PEM label, as a recipe to which one was pasted.
+/// Which private key a text of any kind holds by a PEM label, as a recipe to which one was pasted. A label alone is none:
+/// who explains keys, searches for them or reads them writes it too.
 #[must_use]
 pub fn private_by_label(text: &str) -> Option<&'static str> {
-    labels(text).into_iter().find_map(|label| private_label(&label))
+    // Neither base64 nor the words that are looked for mind, and what stands between lines is the same in all of them.
+    let upper = text.to_ascii_uppercase().replace("\\R", "\n").replace("\\N", "\n");
+    upper.split("-----BEGIN ").skip(1).find_map(|block| {
+        let form = private_label(&label(block))?;
+        let (_, behind) = block.split_once(PRIVATE_KEY)?;
+        holds_contents(behind).then_some(form)
+    })
+}
+
+const PRIVATE_KEY: &str = "PRIVATE KEY";
+
+/// Whether a key follows its label, here in capitals, as far as a line of it or the header of an encrypted one says. Its
+/// later lines may be broken. The marks are those of comments, strings, quotations and patches. [RFC 1421 4.4, 4.6.1]
+fn holds_contents(behind: &str) -> bool {
+    let mark = |c: char| c.is_whitespace() || "#*/;>|\"'`,\\+-".contains(c);
+    let begin = behind.strip_prefix(" BLOCK").unwrap_or(behind).trim_start_matches(mark);
+    if ["PROC-TYPE:", "DEK-INFO:"].iter().any(|header| begin.starts_with(header)) {
+        return true;
+    }
+    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let without = without_headers(begin, mark);
+    without.bytes().take_while(base64).count() >= LINE
+}
+
+/// The fewest digits of base64 that are taken as the beginning of a key.
+const LINE: usize = 16;
+
+/// What OpenPGP writes before its lines of base64. [RFC 9580 6.2.2]
+fn without_headers(text: &str, mark: impl Fn(char) -> bool) -> &str {
+    let mut rest = text;
+    while ["VERSION:", "COMMENT:"].iter().any(|header| rest.starts_with(header)) {
+        let Some((_, below)) = rest.split_once('\n') else { break };
+        rest = below.trim_start_matches(&mark);
+    }
+    rest
 }
 
 fn labels(text: &str) -> Vec<String> {
     let upper = text.to_ascii_uppercase();
-    let label = |rest: &str| rest.split("-----").next().unwrap_or_default().trim().to_owned();
     upper.split("-----BEGIN ").skip(1).map(label).collect()
+}
+
+fn label(block: &str) -> String {
+    block.split("-----").next().unwrap_or_default().trim().to_owned()
 }
 
 /// The form of private key that a PEM label names.
@@ -249,7 +287,7 @@ fn private_label(label: &str) -> Option<&'static str> {
         "EC PRIVATE KEY" => "SEC1 PEM",
         "RSA PRIVATE KEY" => "PKCS#1 PEM",
         "OPENSSH PRIVATE KEY" => "OpenSSH PEM",
-        other if other.contains("PRIVATE KEY") => "PEM",
+        other if other.contains(PRIVATE_KEY) => "PEM",
         _ => return None,
     })
 }

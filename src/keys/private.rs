@@ -3,7 +3,7 @@
 use std::{iter, ops::Range};
 
 use memchr::memchr_iter;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     AnyKey, NotOurs,
@@ -183,9 +183,9 @@ fn binary_container(bytes: &[u8]) -> Option<&'static str> {
 /// Labels are looked at before anything is decoded: a private key with a broken line is still one.
 fn form_in_text(bytes: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(bytes);
-    let label = super::labels(&text).into_iter().find_map(|label| super::private_label(&label));
     let relabelled = || given::blocks(&text).iter().find_map(|(_, der)| form_of_der(der));
-    label.or_else(relabelled).or_else(|| printed(&text)).or_else(|| putty(&text)).or_else(|| jwk(&text))
+    let label = super::private_by_label(&text).or_else(relabelled);
+    label.or_else(|| printed(&text)).or_else(|| putty(&text)).or_else(|| jwk(&text))
 }
 
 /// What `openssl pkey -text` prints.
@@ -201,18 +201,41 @@ fn putty(text: &str) -> Option<&'static str> {
 
 /// A JSON Web Key with a private member, alone or in a set, whole or not. [RFC 7518 6.2.2, 6.3.2, 6.4.1; RFC 8037 2]
 fn jwk(text: &str) -> Option<&'static str> {
-    let whole = serde_json::from_str::<Value>(text).is_ok_and(|value| has_private_member(&value));
-    let torn = || ["\"kty\"", "\"d\""].iter().all(|member| text.contains(member));
-    (whole || torn()).then_some("JSON Web Key")
+    let found = serde_json::from_str::<Value>(text).map_or_else(|_| is_torn_jwk(text), |value| holds_jwk(&value));
+    found.then_some("JSON Web Key")
 }
 
-fn has_private_member(value: &Value) -> bool {
+/// Any file may have a member of these names: only digits of a key make it one.
+const MEMBERS: [&str; 2] = ["d", "k"];
+
+/// A private member has at least so many digits of base64url: 24 bytes, as the smallest curve has. [RFC 5480 2.1.1.1, P-192]
+const DIGITS: usize = 32;
+
+fn holds_jwk(value: &Value) -> bool {
     match value {
-        Value::Object(members) => {
-            let key = members.contains_key("kty") && ["d", "k"].iter().any(|name| members.contains_key(*name));
-            key || members.values().any(has_private_member)
-        }
-        Value::Array(values) => values.iter().any(has_private_member),
+        Value::Object(members) => is_jwk(members) || members.values().any(holds_jwk),
+        Value::Array(values) => values.iter().any(holds_jwk),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
+}
+
+/// Beside a curve and a point the private member of a key is one even if somebody cut it short.
+fn is_jwk(members: &Map<String, Value>) -> bool {
+    let text = |name: &str| members.get(name).and_then(Value::as_str);
+    let digits = |name: &str| text(name).filter(|text| base64url(text) == text.trim_end_matches('=').len());
+    let long = MEMBERS.iter().any(|name| digits(name).is_some_and(|digits| base64url(digits) >= DIGITS));
+    let beside_a_point = || text("crv").and(text("x")).and(digits("d")).is_some_and(|digits| !digits.is_empty());
+    members.contains_key("kty") && (long || beside_a_point())
+}
+
+/// How many digits of base64url this begins with.
+fn base64url(text: &str) -> usize {
+    text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).count()
+}
+
+/// Where nothing says what belongs to one object, the whole text does.
+fn is_torn_jwk(text: &str) -> bool {
+    let string = |rest: &str| rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"').map(base64url);
+    let private = |name: &str| text.split(&format!("\"{name}\"")).skip(1).any(|rest| string(rest) >= Some(DIGITS));
+    text.contains("\"kty\"") && MEMBERS.iter().any(|name| private(name))
 }

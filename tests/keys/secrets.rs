@@ -212,6 +212,89 @@ fn a_program_that_reads_key_files_holds_no_private_key() {
 }
 
 #[test]
+fn a_pem_label_with_no_key_behind_it_is_no_private_key() {
+    let label = "-----BEGIN PRIVATE KEY-----";
+    for text in [
+        "A private key begins with `-----BEGIN PRIVATE KEY-----`. Never commit one.\n",
+        "regex = \"-----BEGIN (RSA|EC|OPENSSH|) ?PRIVATE KEY-----\"\n",
+        "static const char hdr[] = \"-----BEGIN EC PRIVATE KEY-----\";\n",
+        "a key looks like\n\n-----BEGIN RSA PRIVATE KEY-----\n...\n-----END RSA PRIVATE KEY-----\n",
+        "\"-----BEGIN PRIVATE KEY-----\\n\", \"-----END PRIVATE KEY-----\\n\"",
+        &format!("{label}\n{}", "A".repeat(15)),
+        label,
+    ] {
+        assert_eq!(keys::private_by_label(text), None, "{text}");
+        assert_eq!(private::form_of_file(text.as_bytes()), None, "{text}");
+    }
+    assert!(keys::private_by_label(&format!("{label}\n{}", "A".repeat(16))).is_some());
+}
+
+#[test]
+fn a_private_key_is_known_by_its_label_whatever_stands_before_its_lines() {
+    let pem = String::from_utf8(bytes("p256-a.priv.pem")).unwrap();
+    let each = |before: &str, behind: &str| -> String {
+        pem.lines().map(|line| format!("{before}{line}{behind}\n")).collect()
+    };
+    let broken = pem.lines().take(2).map(|line| &line[..line.len().min(40)]).collect::<Vec<_>>().join("\n");
+    for text in [
+        each("", "\r"),
+        each("# ", ""),
+        each(" * ", ""),
+        each("// ", ""),
+        each("; ", ""),
+        each("> > ", ""),
+        each("| ", " |"),
+        each("+", ""),
+        each("    \"", "\\n\""),
+        each("  \"", "\\r\\n\" +"),
+        each("\"", "\","),
+        each("'", "\\n' \\"),
+        pem.replace('\n', "\\n"),
+        pem.replace('\n', "\\\\n"),
+        pem.replace("PRIVATE KEY-----", "PRIVATE KEY----"),
+        broken,
+    ] {
+        assert_eq!(keys::private_by_label(&text).map(|form| form.contains("PEM")), Some(true), "{text}");
+    }
+    let encrypted = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n!";
+    let headed = "-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\nComment: a\n\nlQOYBFVk0AABCADK\n";
+    for text in [encrypted, &encrypted.replace("Proc-Type", "DEK-Info"), headed] {
+        assert!(private::form_of_file(text.as_bytes()).is_some(), "{text}");
+    }
+}
+
+#[test]
+fn a_private_member_counts_in_the_object_of_its_key_and_as_digits_only() {
+    let public = r#"{"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+    let of = |member: &str| format!("{{\"kty\": \"EC\", {member}}}");
+    for text in [
+        format!("{{\"keys\": [{public}], \"a\": {{\"b\": 1, \"c\": 2, \"d\": 3}}}}"),
+        format!("{{\"jwk\": {public}, \"dims\": {{\"w\": 1, \"h\": 2, \"d\": \"long depth value\"}}}}"),
+        format!("{{\"jwk\": {public}, \"d\": \"{}\"}}", "A".repeat(43)),
+        r#"{"type": "object", "properties": {"kty": {"enum": ["EC"]}, "d": {"type": "string"}}}"#.to_owned(),
+        format!("{{\"d\": \"2026-11-20\", \"manifest\": {{\"key\": {public}}}}}"),
+        of("\"d\": 3"),
+        of("\"d\": {\"a\": 1}"),
+        of(&format!("\"d\": \"{}\"", "A".repeat(31))),
+        of(&format!("\"k\": \"{}\"", "A".repeat(31))),
+        of(&format!("\"d\": \"{}\"", "two words ".repeat(9))),
+    ] {
+        assert_eq!(private::form_of_file(text.as_bytes()), None, "{text}");
+        assert_eq!(private::form_of_file(&text.as_bytes()[..text.len() - 1]), torn(&text), "{text}");
+    }
+    for member in ["d", "k"] {
+        let text = of(&format!("\"{member}\" : \"{}\"", "A-_z".repeat(8)));
+        assert_eq!(private::form_of_file(text.as_bytes()), Some("JSON Web Key"), "{text}");
+        assert_eq!(private::form_of_file(&text.as_bytes()[..text.len() - 2]), Some("JSON Web Key"), "{text}");
+    }
+}
+
+/// Without its end a text does not say which member belongs to which object.
+fn torn(text: &str) -> Option<&'static str> {
+    text.contains(&format!("\"d\": \"{}", "A".repeat(32))).then_some("JSON Web Key")
+}
+
+#[test]
 fn a_json_web_key_is_private_alone_in_a_set_or_torn() {
     let jwk = String::from_utf8(bytes("p256-a.jwk")).unwrap();
     for text in [
@@ -305,6 +388,46 @@ fn a_decryption_key_is_known_by_its_public_half_whatever_holds_it() {
         assert!(DecryptionKey::from_der(&der).is_ok(), "{}", hex(&der[..8]));
     }
     assert_eq!(DecryptionKey::from_der(&minimal()).ok().unwrap().spki_sha256(), key("p256-a").spki_sha256());
+}
+
+/// The C array of imgtool, by a way of its own.
+pub(crate) fn short_rsa() -> Vec<u8> {
+    let text = include_str!("../vectors/mcuboot/rsa2048-a.getpriv-min.c.txt");
+    let digits: String = text.split("0x").skip(1).map(|byte| &byte[..2]).collect();
+    bytes_from_hex(&digits).unwrap()
+}
+
+#[test]
+fn an_rsa_key_without_what_its_primes_say_is_a_decryption_key_if_they_make_its_modulus() {
+    let whole = short_rsa();
+    let (found, length) = DecryptionKey::at_start(&[&whole[..], &[0xFF; 40]].concat()).unwrap();
+    assert_eq!((found.spki_sha256(), found.algorithm()), (key("rsa2048-a").spki_sha256(), Algorithm::Rsa2048));
+    assert_eq!(length, whole.len());
+    // The head, version 0, N, E, D, P and Q: 4, 3, 261, 5, 260, 132 and 132 bytes.
+    let changed = |at: usize, to: u8| {
+        let mut changed = whole.clone();
+        changed[at] = to;
+        changed
+    };
+    let flipped = |at: usize| changed(at, whole[at] ^ 2);
+    let of = |body: &[u8]| [&[0x30, 0x82][..], &u16::try_from(body.len()).unwrap().to_be_bytes(), body].concat();
+    // P is N and Q is 1: their product is right, and they are no primes.
+    let trivial = of(&[&whole[4..533], &whole[7..268], &[2, 1, 1]].concat());
+    let more = of(&[&whole[4..], &[2, 1, 1]].concat());
+    let fewer = of(&whole[4..whole.len() - 132]);
+    for (what, der) in [
+        ("version", changed(6, 1)),
+        ("modulus", flipped(200)),
+        ("exponent", changed(272, 3)),
+        ("first prime", flipped(600)),
+        ("second prime", flipped(whole.len() - 1)),
+        ("no primes", trivial),
+        ("a number more", more),
+        ("a number fewer", fewer),
+    ] {
+        let bad = DecryptionKey::from_der(&der).err().unwrap_or_else(|| panic!("{what}")).to_string();
+        silent(&bad, &whole[540..572]);
+    }
 }
 
 #[test]
