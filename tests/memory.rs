@@ -1,9 +1,15 @@
 //! Files of images, in each form in which memory travels: told by what they hold, held against their names.
 
-use rootstamp::{fault::Problem, image::mcuboot, plan, recipe::Product};
+use rootstamp::{
+    fault::{Exit, Problem},
+    ident::Mode,
+    image::mcuboot,
+    plan,
+    recipe::Product,
+};
 
 use crate::{
-    crosscheck::{read, told},
+    crosscheck::{declared, private, published, read, told},
     image::elf::{LOAD, elf},
     recipe::{APPLICATION, Application, BOOTLOADER, Lot, as_hex, vectors},
 };
@@ -101,6 +107,30 @@ fn an_elf_that_no_chip_of_these_boards_can_hold_is_one_line_each() {
     // Linked for another place: its reset vector is not in it.
     let moved = elf(&[(LOAD, 0x100, 0x8000, 48, 48)], &program());
     told(&named("loader.elf", moved, ""), &["loader.elf", "points outside the image"]);
+}
+
+#[test]
+fn a_key_in_an_elf_where_nothing_loads_it_is_refused_as_in_memory() {
+    let beside = |bytes: &[u8]| named("loader.elf", [linked(), bytes.to_vec()].concat(), "");
+    assert!(beside(&[0xFF; 100]).read_as(None).is_ok());
+    let at = format!("at byte {} of the file of image `bootloader`, which nothing loads", linked().len());
+    let pem = include_bytes!("vectors/keys/p256-a.priv.pem");
+    for secret in [pem.to_vec(), private("p256-a")] {
+        let problem = told(&beside(&secret), &["loader.elf", "a private key (", &at]);
+        assert_eq!(problem.exit, Exit::KeyRefused);
+        assert!(beside(&secret).read_as(Some(Mode::Engineering)).is_err());
+    }
+    let known = beside(published("ecdsa-p256").spki());
+    assert_eq!(told(&known, &["loader.elf", "published development key", &at]).exit, Exit::KeyRefused);
+    assert!(known.read_as(Some(Mode::Engineering)).is_ok());
+}
+
+#[test]
+fn a_declared_decryption_key_that_an_elf_loads_is_told_as_such_alone() {
+    let contents = [program(), private("p256-b")].concat();
+    let length = u32::try_from(contents.len()).unwrap();
+    let loaded = elf(&[(LOAD, 0x100, 0, length, length)], &contents);
+    read(&declared(named("loader.elf", loaded, ""), "p256-b"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use rootstamp::{
     fault::Problem,
     file,
     image::{Map, elf},
+    keys::refuse::RefuseList,
 };
 
 fn read(bytes: &[u8]) -> Result<Map, Vec<Problem>> {
@@ -92,6 +93,23 @@ fn segments_that_lie_are_refused_each_for_its_own_reason() {
     ] {
         let problems = read(&elf(&headers, &four)).unwrap_err();
         assert!(problems[0].what.contains(expected), "{problems:?}, expected {expected}");
+    }
+}
+
+#[test]
+fn a_private_key_that_nothing_loads_is_found_once_however_far_behind_it_stands() {
+    let (pem, searched) = (include_bytes!("../vectors/keys/p256-a.priv.pem"), 16 << 20);
+    let list = RefuseList::built_in().unwrap();
+    let loaded =
+        elf(&[(LOAD, 0x100, 0xC000, 4, 4), (LOAD, 0x108, 0xD000, 4, 4)], &[pem.len().to_le_bytes(); 2].concat());
+    // What is searched in every form leaves out eight bytes that are loaded.
+    for at in [loaded.len(), searched + 8 - 12, searched + 100_000] {
+        let mut file = loaded.clone();
+        file.resize(at, 0);
+        file.extend(pem);
+        let found = elf::keys_not_loaded(&file::Read::from_memory("a.elf", file), &list);
+        let told: Vec<_> = found.iter().map(|found| (found.at as usize, found.what())).collect();
+        assert_eq!(told, [(at, "a private key (PEM)".to_owned())]);
     }
 }
 

@@ -15,8 +15,9 @@ use super::{
 };
 use crate::{
     dfu,
+    image::elf::{LOAD, elf},
     keys::{
-        der,
+        der, published,
         secrets::{secret, silent},
     },
 };
@@ -257,7 +258,8 @@ fn is_refused(told: &Value) -> bool {
         let words = problem["what"].as_str().unwrap();
         problem["exit"] == "key_refused" && words.contains("holds a private key")
     };
-    problems.clone().any(refused) || keys.clone().any(|key| key["private"] == true)
+    let beside = told["keys_not_loaded"].as_array().into_iter().flatten();
+    problems.clone().any(refused) || keys.chain(beside).any(|key| key["private"] == true)
 }
 
 #[test]
@@ -299,4 +301,78 @@ fn what_holds_public_halves_only_is_refused_in_no_text_and_in_no_program() {
         let (exit, report, errors) = inspected(&[&path]);
         assert_ne!(exit, 40, "{name}: {report} {errors}");
     }
+}
+
+/// A package with these bytes in each place that belongs to no file: comments, extra fields, a gap.
+fn beside_the_files_of_a_package(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let package = dfu::package_around(&[0xA5; 40]);
+    let last = |word: &[u8]| package.windows(4).rposition(|window| window == word).unwrap();
+    let (local, entry, end) = (last(b"PK\x03\x04"), last(b"PK\x01\x02"), last(b"PK\x05\x06"));
+    let first = package.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    let (name, more) = ("manifest.json".len(), u16::try_from(bytes.len()).unwrap());
+    // Where to put them, where their length stands, and which field of the end record grows.
+    let with = |at: usize, length: Option<usize>, grows: Option<usize>| {
+        let mut changed = package.clone();
+        length.into_iter().for_each(|length| changed[length..length + 2].copy_from_slice(&more.to_le_bytes()));
+        if let Some(field) = grows.map(|field| end + field..end + field + 4) {
+            let old = u32::from_le_bytes(changed[field.clone()].try_into().unwrap());
+            changed[field].copy_from_slice(&(old + u32::from(more)).to_le_bytes());
+        }
+        changed.splice(at..at, bytes.iter().copied());
+        changed
+    };
+    vec![
+        ("comment.zip", with(package.len(), Some(end + 20), None)),
+        ("comment-of-a-file.zip", with(end, Some(entry + 32), Some(12))),
+        ("extra-field.zip", with(entry + 46 + name, Some(entry + 30), Some(12))),
+        ("extra-field-of-a-header.zip", with(local + 30 + name, Some(local + 28), Some(16))),
+        ("gap.zip", with(first, None, Some(16))),
+    ]
+}
+
+#[test]
+fn a_private_half_in_a_package_is_refused_where_no_file_of_it_is_too() {
+    let pkcs8 = der("p256-a.priv.pem");
+    let mut files: Vec<File> = Vec::new();
+    for secret in [text("p256-a.priv.pem").into_bytes(), STANDARD.encode(&pkcs8).into_bytes(), pkcs8] {
+        let places = beside_the_files_of_a_package(&secret).into_iter();
+        files.extend(places.map(|(name, bytes)| (format!("{}-{name}", secret.len()), "p256-a", bytes)));
+    }
+    all_refused(&files);
+    for (name, bytes) in beside_the_files_of_a_package(text("p256-a.pub.pem").as_bytes()) {
+        let (_folder, path) = super::written(name, &bytes);
+        let (exit, report, errors) = inspected(&[&path]);
+        assert_eq!((exit, &report["files"][0]["kind"]), (0, &"dfu_package".into()), "{name}: {report} {errors}");
+    }
+}
+
+/// A linked program whose last bytes no segment loads.
+fn linked_beside(inside: &[u8]) -> Vec<u8> {
+    elf(&[(LOAD, 0x100, 0, 64, 64)], &[&program(&[])[..64], b"debug", inside].concat())
+}
+
+#[test]
+fn a_private_half_in_elf_is_refused_where_nothing_loads_it_too() {
+    let mut files: Vec<File> = Vec::new();
+    for name in NAMES {
+        let pem = format!("{name}.priv.pem");
+        files.push((format!("{name}-der.elf"), name, linked_beside(&der(&pem))));
+        files.push((format!("{name}-pem.elf"), name, linked_beside(text(&pem).as_bytes())));
+    }
+    all_refused(&files);
+}
+
+#[test]
+fn a_published_key_in_elf_is_refused_where_nothing_loads_it_and_anybody_elses_is_not() {
+    let known = published::spki(&published::published()[0]);
+    let (_folder, path) = super::written("a.elf", &linked_beside(&known));
+    let (exit, report, errors) = inspected(&[&path]);
+    let told = &report["files"][0]["keys_not_loaded"][0];
+    assert_eq!((exit, &told["at"], &told["private"]), (40, &"0x00000145".into(), &false.into()), "{errors}");
+    assert!(errors.contains("at byte 0x00000145 of the file, where nothing loads it"), "{errors}");
+    assert_eq!(inspected(&["--mode", "engineering", &path]).0, 0);
+
+    let (_folder, path) = super::written("a.elf", &linked_beside(own("p256-a").spki()));
+    let (exit, report, errors) = inspected(&[&path]);
+    assert_eq!((exit, &report["files"][0]["keys_not_loaded"]), (0, &serde_json::json!([])), "{errors}");
 }

@@ -94,6 +94,7 @@ fn searched(file: &Read, content: Content, asked: &Asked, looked: bool) -> Conte
         Content::DfuPackage(mut told) => {
             let unlisted = told.unlisted(dfu::unpacked(file));
             unlisted.iter().for_each(|entry| told.add_unlisted(entry, &asked.list));
+            dfu::beside_files(file).into_iter().for_each(|(at, bytes)| told.add_beside(at, bytes, &asked.list));
             Content::DfuPackage(told)
         }
         Content::ReleaseManifest(mut told) => private().map_or_else(
@@ -136,7 +137,13 @@ fn given_up(file: &Read, packed: &[Read], problems: Vec<Problem>, asked: &Asked)
 /// Memory that says that it is.
 fn memory_by_itself(file: &Read, asked: &Asked) -> Option<Content> {
     if elf::begins(&file.bytes) {
-        return Some(image(Map::from_elf(file), Container::Elf, asked));
+        return Some(match Map::from_elf(file) {
+            Ok(map) => {
+                let report = ImageReport::new(&map, Container::Elf, asked);
+                Content::Image(Box::new(report.beside(&elf::keys_not_loaded(file, &asked.list))))
+            }
+            Err(problems) => Content::Refused { problems },
+        });
     }
     if begins_as_hex(&file.bytes) {
         return Some(image(Map::from_hex(file), Container::IntelHex, asked));

@@ -51,6 +51,8 @@ pub(super) struct ImageReport {
     mcuboot: SignsReport,
     bootloader: Survey,
     keys: Vec<FoundReport>,
+    /// Private halves and refused keys in an ELF file, where nothing loads them; `at` is an offset.
+    keys_not_loaded: Vec<FoundReport>,
     looked_for: &'static str,
     container: Container,
     /// Provision data for NSIB or for MCUboot's counters.
@@ -226,6 +228,7 @@ impl ImageReport {
             bare_keys: bare_keys(&bootloader, &asked.list),
             bootloader,
             keys: found.iter().map(FoundReport::new).collect(),
+            keys_not_loaded: Vec::new(),
             looked_for: scan::FORMS,
             container,
             provision,
@@ -234,6 +237,12 @@ impl ImageReport {
             boot_conf: boot_conf.ok(),
             dfu_settings: settings::find(map).as_ref().map(DfuSettingsReport::new),
         }
+    }
+
+    /// With what an ELF file holds beside its memory.
+    pub(super) fn beside(mut self, found: &[scan::Found]) -> Self {
+        self.keys_not_loaded = found.iter().map(FoundReport::new).collect();
+        self
     }
 
     /// In one sentence.
@@ -266,12 +275,13 @@ impl ImageReport {
     /// What makes a person stop, whatever the file is.
     fn inside(&self) -> String {
         let signers = self.mcuboot_images.iter().filter_map(McubootReport::refused_signer);
-        let keys = self.keys.iter().filter_map(|key| key.refused.as_ref());
+        let found = || self.keys.iter().chain(&self.keys_not_loaded);
+        let keys = found().filter_map(|key| key.refused.as_ref());
         let provisioned = self.provision.iter().flat_map(|data| &data.keys).filter_map(|key| key.refused.as_ref());
         let stored = self.nsib_storage.iter().flat_map(DumpReport::refused_keys);
         let bare = self.bare_keys.iter().filter_map(|key| key.refused.as_ref());
         let mut told = String::new();
-        if self.keys.iter().any(|key| key.private) {
+        if found().any(|key| key.private) {
             told.push_str(", private key inside");
         }
         if let Some(known) = RefusedReport::worst(keys.chain(signers).chain(provisioned).chain(stored).chain(bare)) {
@@ -301,7 +311,10 @@ impl ImageReport {
         let provisioned = !self.provision.is_empty() || !self.nsib_storage.is_empty();
         let data = provisioned || self.boot_conf.is_some() || self.dfu_settings.is_some();
         let program = !self.mcuboot_images.is_empty() || !self.vector_tables.is_empty();
-        data && !program && self.keys.is_empty() && self.bootloader.families.iter().all(|found| !found.certain)
+        data && !program
+            && self.keys.is_empty()
+            && self.keys_not_loaded.is_empty()
+            && self.bootloader.families.iter().all(|found| !found.certain)
     }
 
     /// Provision data that is not told as part of a storage.
@@ -330,6 +343,7 @@ impl ImageReport {
         let refused = |found: &&FoundReport| found.private || found.refused.is_some() && !engineering;
         let mut all: Vec<String> =
             self.keys.iter().filter(refused).map(|found| format!("{} at {}", found.what, found.at)).collect();
+        all.extend(self.keys_not_loaded.iter().filter(refused).map(FoundReport::not_loaded));
         if engineering {
             return all;
         }
@@ -554,6 +568,13 @@ impl FoundReport {
             private: matches!(found.kind, Kind::Private(_)),
             refused: found.refused.as_ref().map(RefusedReport::new),
         }
+    }
+}
+
+impl FoundReport {
+    /// What, and at which offset of the file.
+    fn not_loaded(&self) -> String {
+        format!("{} at byte {} of the file, where nothing loads it", self.what, self.at)
     }
 }
 

@@ -361,6 +361,16 @@ impl Told<Package> {
         self.add(&list.search_file(&entry.bytes), &format!(" of `{name}` in it"));
     }
 
+    /// The same in these bytes of the archive itself, as in a comment.
+    pub(super) fn add_beside(&mut self, at: usize, bytes: &[u8], list: &RefuseList) {
+        let place = format!("from byte {at}, outside the files in it");
+        if let Some(form) = private::form_of_file(bytes) {
+            let what = format!("{place}, {}", NotOurs::Private(form));
+            self.problems.push(Problem::new(&*self.facts.name, what).exit(Exit::KeyRefused));
+        }
+        self.add(&list.search_file(bytes), &format!(" of what stands {place}"));
+    }
+
     /// Those of these files that its manifest does not name.
     pub(super) fn unlisted(&self, packed: Vec<Read>) -> Vec<Read> {
         let unlisted = |entry: &Read| self.facts.unlisted.contains(&entry.name());

@@ -109,6 +109,13 @@ pub fn unpacked(file: &Read) -> Vec<Read> {
     entries.map(|entry| Read::from_memory(entry.name, entry.bytes)).collect()
 }
 
+/// What an archive holds beside its files, as in a comment, each with its offset; nothing if it cannot be unpacked.
+#[must_use]
+pub fn beside_files(file: &Read) -> Vec<(usize, &[u8])> {
+    let runs = zip::beside(&file.bytes).into_iter();
+    runs.filter_map(|run| Some((run.start, file.bytes.get(run)?))).collect()
+}
+
 fn own_keys(init: &Init, contents: &[u8]) -> Vec<OwnKey> {
     let bootloader = matches!(init.kind, Kind::Bootloader | Kind::SoftdeviceBootloader);
     if !bootloader || contents.len() > patch::SEARCHED_MAX {

@@ -3,6 +3,8 @@
 //! Readers of the trade look entries up by name and drop the first of two; here both are seen. Nothing is unpacked
 //! before all claims of the directory were added up, and never more than an entry claimed. [APPNOTE 6.3.10, 4.3]
 
+use std::{collections::BTreeSet, ops::Range};
+
 use miniz_oxide::inflate::{
     TINFLStatus,
     core::{DecompressorOxide, decompress, inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF},
@@ -52,6 +54,30 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Entry>, String> {
     let places = claims.iter().map(|claim| claim.place(bytes, end.directory)).collect::<Result<Vec<_>, _>>()?;
     no_overlap(&claims, &places)?;
     claims.into_iter().zip(places).map(|(claim, place)| claim.unpack(bytes, place)).collect()
+}
+
+/// Every run of bytes that is no data of an entry: headers, names, extra fields, comments, gaps. They are cut where fields
+/// meet, since text is read from its begin. None of an archive that cannot be read.
+pub(super) fn beside(bytes: &[u8]) -> Vec<Range<usize>> {
+    let Ok(end) = End::find(bytes) else { return Vec::new() };
+    let claims = end.claims(bytes).unwrap_or_default();
+    let places: Vec<_> = claims.iter().filter_map(|claim| claim.place(bytes, end.directory).ok()).collect();
+    let mut cuts = BTreeSet::from([0, end.directory, end.at, end.at + END_LEN, bytes.len()]);
+    for (claim, (from, to)) in claims.iter().zip(&places) {
+        let name = claim.local + LOCAL_LEN;
+        cuts.extend([claim.local, name, name + claim.name.len(), *from, *to]);
+    }
+    let mut at = end.directory;
+    for claim in &claims {
+        let half = |from| le16(bytes, at + from).map(usize::from).unwrap_or_default();
+        let name = at + DIRECTORY_LEN;
+        let extra = name + claim.name.len();
+        let comment = extra + half(30);
+        at = comment + half(32);
+        cuts.extend([name, extra, comment, at]);
+    }
+    let runs = cuts.iter().zip(cuts.iter().skip(1)).map(|(from, to)| *from..*to);
+    runs.filter(|run| !places.contains(&(run.start, run.end))).collect()
 }
 
 /// The record a ZIP ends with.

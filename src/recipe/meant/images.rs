@@ -49,6 +49,7 @@ impl Reading<'_> {
             );
         }
         let map = self.map(written, file_name, &file)?;
+        self.not_loaded(written, &file, list);
         let patch = self.patch(written, &map, list);
         let is = written.is.as_ref()?.value;
         let (mut about, mut provision) = (None, None);

@@ -6,8 +6,8 @@ use super::Reading;
 use crate::{
     fault::{Exit, Problem},
     file::Read,
-    image::{Map, elf},
-    keys,
+    image::{Map, elf, scan},
+    keys::{self, refuse::RefuseList},
     page::Placed,
     recipe::{Is, written::WrittenImage},
 };
@@ -80,6 +80,23 @@ impl Reading<'_> {
             (Form::Raw, None) => Err(vec![name.problem("a .bin file needs `at`, the address of its first byte")]),
         });
         read.map_err(|problems| self.problems.extend(problems)).ok()
+    }
+
+    /// No file that is named for a board holds a private half or a refused key, even where nothing loads it: an ELF file
+    /// is handed on with its debug information.
+    pub(super) fn not_loaded(&mut self, written: &WrittenImage, file: &Read, list: Option<&RefuseList>) {
+        let Some(list) = list.filter(|_| elf::begins(&file.bytes)) else { return };
+        let image = written.name.as_ref().map_or("", |name| &name.value);
+        for found in elf::keys_not_loaded(file, list) {
+            let what =
+                format!("{} at byte {} of the file of image `{image}`, which nothing loads", found.what(), found.at);
+            if matches!(found.kind, scan::Kind::Private(_)) {
+                let what = format!("{what}: take it out, and treat the key as exposed");
+                self.note(Problem::new(file.name(), what).exit(Exit::KeyRefused));
+            } else {
+                self.refuse(Problem::new(file.name(), what));
+            }
+        }
     }
 }
 

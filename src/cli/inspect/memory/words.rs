@@ -97,7 +97,10 @@ impl ImageReport {
             let refused = key.refused.as_ref().map_or_else(String::new, |refused| format!(", a {}", refused.why));
             row(f, "key", format!("{}: P-256 key {} ({}){refused}", key.at, key.spki_sha256, key.form))?;
         }
-        if self.keys.is_empty() && self.bare_keys.is_empty() {
+        for key in &self.keys_not_loaded {
+            row(f, "key", key.not_loaded())?;
+        }
+        if self.keys.is_empty() && self.bare_keys.is_empty() && self.keys_not_loaded.is_empty() {
             row(f, "keys", "none found, in the forms that --json lists")?;
         }
         Ok(())
