@@ -254,8 +254,23 @@ fn holds_contents(behind: &str) -> bool {
     }
     let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let without = without_headers(begin, mark);
-    without.bytes().take_while(base64).count() >= LINE
+    without.bytes().take_while(base64).count() >= LINE || whole_line_near(behind)
 }
+
+/// Whether something that is a line of a key by its length stands close behind the label, whatever is between: numbers of
+/// lines, tags, commands, or a first line that was damaged.
+fn whole_line_near(behind: &str) -> bool {
+    let own = behind.split("-----BEGIN").next().unwrap_or_default();
+    let near = own.char_indices().nth(NEAR).map_or(own, |(end, _)| own.get(..end).unwrap_or_default());
+    let digit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+    near.contains("PROC-TYPE:") || near.split(|c| !digit(c)).any(|run| run.len() >= WHOLE_LINE)
+}
+
+/// How far behind its label the first line of a key is looked for, in characters.
+const NEAR: usize = 400;
+
+/// Lines of PEM have 64 digits; some tools break them earlier. [RFC 7468 2]
+const WHOLE_LINE: usize = 48;
 
 /// The fewest digits of base64 that are taken as the beginning of a key.
 const LINE: usize = 16;

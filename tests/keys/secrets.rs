@@ -534,3 +534,16 @@ fn a_part_of_a_secret_in_decimal_digits_does_not_go_unnoticed() {
     let digits: Vec<String> = secret("p256-a")[5..10].iter().map(u8::to_string).collect();
     silent(&format!("nothing else {}", digits.join(",")), &secret("p256-a"));
 }
+
+#[test]
+fn a_key_whose_lines_stand_behind_numbers_tags_or_commands_is_still_one() {
+    let pem = std::fs::read_to_string(crate::line::project("tests/vectors/keys/p256-a.priv.pem")).unwrap();
+    let around = |before: &str| pem.lines().map(|line| format!("{before}{line}\n")).collect::<String>();
+    for before in ["12: ", "<td>", "echo \"", "REM ", "% "] {
+        assert!(rootstamp::keys::private_by_label(&around(before)).is_some(), "{before}");
+    }
+    let damaged = pem.replacen("-----\nM", "-----\n?", 1);
+    assert!(rootstamp::keys::private_by_label(&damaged).is_some());
+    let prose = "A file that begins with -----BEGIN PRIVATE KEY----- is refused; see the pages about keys and recipes.";
+    assert_eq!(rootstamp::keys::private_by_label(prose), None);
+}
