@@ -94,7 +94,7 @@ fn searched(file: &Read, content: Content, asked: &Asked, looked: bool) -> Conte
         Content::DfuPackage(mut told) => {
             let unlisted = told.unlisted(dfu::unpacked(file));
             unlisted.iter().for_each(|entry| told.add_unlisted(entry, &asked.list));
-            dfu::beside_files(file).into_iter().for_each(|(at, bytes)| told.add_beside(at, bytes, &asked.list));
+            told.add_beside(&dfu::beside_files(file), &asked.list);
             Content::DfuPackage(told)
         }
         Content::ReleaseManifest(mut told) => private().map_or_else(

@@ -25,7 +25,7 @@ use crate::{
         tree::Branch,
     },
     keys::{
-        AnyKey, Container, Given, NotOurs, PublicKey, private,
+        self, AnyKey, Container, Given, NotOurs, PublicKey, private,
         refuse::{Hit, RefuseList, Refused, Sighting, Why},
     },
     manifest::{self, Release},
@@ -361,14 +361,22 @@ impl Told<Package> {
         self.add(&list.search_file(&entry.bytes), &format!(" of `{name}` in it"));
     }
 
-    /// The same in these bytes of the archive itself, as in a comment.
-    pub(super) fn add_beside(&mut self, at: usize, bytes: &[u8], list: &RefuseList) {
-        let place = format!("from byte {at}, outside the files in it");
-        if let Some(form) = private::form_of_file(bytes) {
-            let what = format!("{place}, {}", NotOurs::Private(form));
-            self.problems.push(Problem::new(&*self.facts.name, what).exit(Exit::KeyRefused));
+    /// The same in what belongs to the archive itself, the comment at its end first. Headers of many files have room for
+    /// megabytes: behind so much as a file of a key has, only what begins like a wrapped key is looked for.
+    pub(super) fn add_beside(&mut self, runs: &[(usize, &[u8])], list: &RefuseList) {
+        let mut room = usize::try_from(keys::FILE_LIMIT).unwrap_or(usize::MAX);
+        for (at, bytes) in runs.iter().rev() {
+            let place = format!("from byte {at}, outside the files in it");
+            let wrapped = || private::wrapped(bytes).next().map(|wrapped| wrapped.form);
+            let left = room.checked_sub(bytes.len());
+            room = left.unwrap_or(room);
+            if let Some(form) = left.map_or_else(wrapped, |_| private::form_of_file(bytes)) {
+                let what = format!("{place}, {}", NotOurs::Private(form));
+                self.problems.push(Problem::new(&*self.facts.name, what).exit(Exit::KeyRefused));
+            }
+            let found = if left.is_some() { list.search_file(bytes) } else { list.search(bytes) };
+            self.add(&found, &format!(" of what stands {place}"));
         }
-        self.add(&list.search_file(bytes), &format!(" of what stands {place}"));
     }
 
     /// Those of these files that its manifest does not name.
