@@ -93,7 +93,7 @@ fn searched(file: &Read, content: Content, asked: &Asked, looked: bool) -> Conte
         Content::Image(_) | Content::PublicKey(_) => content,
         Content::DfuPackage(mut told) => {
             let unlisted = told.unlisted(dfu::unpacked(file));
-            unlisted.iter().for_each(|entry| told.add_unlisted(entry, &asked.list));
+            told.add_unlisted(&unlisted, &asked.list);
             told.add_beside(&dfu::beside_files(file), &asked.list);
             Content::DfuPackage(told)
         }

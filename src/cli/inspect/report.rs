@@ -351,14 +351,22 @@ fn signer(unsigned: bool, signed_by: Option<&[String]>) -> String {
 }
 
 impl Told<Package> {
-    /// Keys that nobody may use in a file of the package that its manifest does not name.
-    pub(super) fn add_unlisted(&mut self, entry: &Read, list: &RefuseList) {
-        let name = page::printable(&entry.name());
-        if let Some(form) = private::form_of_file(&entry.bytes) {
-            let what = format!("`{name}` in it {}", NotOurs::Private(form));
-            self.problems.push(Problem::new(&*self.facts.name, what).exit(Exit::KeyRefused));
+    /// Keys that nobody may use in the files of the package that its manifest does not name. As many bytes as two files of
+    /// keys have are read in every form; in what is more, wrapped keys are looked for.
+    pub(super) fn add_unlisted(&mut self, entries: &[Read], list: &RefuseList) {
+        let mut room = 2 * usize::try_from(keys::FILE_LIMIT).unwrap_or_default();
+        for entry in entries {
+            let name = page::printable(&entry.name());
+            let wrapped = || private::wrapped(&entry.bytes).next().map(|wrapped| wrapped.form);
+            let left = room.checked_sub(entry.bytes.len());
+            room = left.unwrap_or(room);
+            if let Some(form) = left.map_or_else(wrapped, |_| private::form_of_file(&entry.bytes)) {
+                let what = format!("`{name}` in it {}", NotOurs::Private(form));
+                self.problems.push(Problem::new(&*self.facts.name, what).exit(Exit::KeyRefused));
+            }
+            let found = if left.is_some() { list.search_file(&entry.bytes) } else { list.search(&entry.bytes) };
+            self.add(&found, &format!(" of `{name}` in it"));
         }
-        self.add(&list.search_file(&entry.bytes), &format!(" of `{name}` in it"));
     }
 
     /// The same in what belongs to the archive itself, the comment at its end first. Headers of many files have room for
