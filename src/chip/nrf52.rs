@@ -433,7 +433,6 @@ const fn erased() -> Op {
 }
 
 /// ERASEALL, the reset that belongs to it, and a first look; true if the port is open and the core halted.
-
 fn erase_once(burn: &mut dyn Burn) -> Result<bool, Broke> {
     let erased = burn.burn(vec![
         write(CTRL_ERASEALL, 1),
