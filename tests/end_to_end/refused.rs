@@ -84,6 +84,42 @@ fn a_pulled_cable_is_a_retry_and_the_same_label_passes_once_it_is_back() {
     bench.is_whole();
 }
 
+/// Verification is too short for an order to arrive in it: how many transactions come before it is searched for, with a
+/// fresh board for each try.
+#[test]
+fn a_cable_pulled_during_verification_is_a_retry_and_the_same_label_passes_once_it_is_back() {
+    const STEPS: [&str; 6] = ["look", "erase", "program", "read back", "stamp", "verify"];
+    let bench = Bench::one();
+    let (mut before, mut behind) = (0, 100_000);
+    for unit in 1..=30 {
+        bench.boards.order("site-1", "swap");
+        let mut line = Line::start(&mut bench.line());
+        line.sees(0, "fresh");
+        let after = (before + behind) / 2;
+        let from = bench.boards.transactions("site-1") + after;
+        bench.boards.fault("site-1", &json!({ "no_ack": { "from": from, "count": null } }));
+        line.scan(&label(unit));
+        let outcome = line.verdict(0);
+        bench.boards.fault("site-1", &json!({}));
+        let begun = line.told.iter().rfind(|event| event["progress"]["state"] == "begun").unwrap();
+        match STEPS.iter().position(|step| begun["step"] == **step) {
+            Some(5) => {
+                let fault = &outcome["fault"];
+                assert_eq!((&outcome["verdict"], &fault["exit"]), (&"RETRY".into(), &"no_answer".into()), "{outcome}");
+                line.scan_until_taken(0, &label(unit));
+                assert_eq!(line.verdict(0)["verdict"], "PASS");
+                bench.truth("site-1", &label(unit));
+                line.leave();
+                return bench.is_whole();
+            }
+            Some(_) => before = after,
+            None => behind = after,
+        }
+        line.leave();
+    }
+    panic!("no transaction between {before} and {behind} is one of verification");
+}
+
 #[test]
 fn a_probe_that_is_not_there_stops_the_station_before_any_unit() {
     let bench = Bench::one();
