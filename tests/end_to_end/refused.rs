@@ -95,7 +95,7 @@ fn a_cable_pulled_during_verification_is_a_retry_and_the_same_label_passes_once_
         bench.boards.order("site-1", "swap");
         let mut line = Line::start(&mut bench.line());
         line.sees(0, "fresh");
-        let after = (before + behind) / 2;
+        let after = u64::midpoint(before, behind);
         let from = bench.boards.transactions("site-1") + after;
         bench.boards.fault("site-1", &json!({ "no_ack": { "from": from, "count": null } }));
         line.scan(&label(unit));
