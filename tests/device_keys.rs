@@ -4,12 +4,13 @@
 use std::{collections::HashMap, fs, path::Path, sync::Arc};
 
 use rootstamp::{
-    export::keys::{DeviceKey, merged, write},
+    export::keys::{DeviceKey, Recorded, merged, write},
     fault::{Exit, Problem},
     file::Read,
     ident::{Digest, Mode, Serial, bytes_from_hex, hex},
     image::dfu::patch::{Form, PLACEHOLDER},
     keys::{self, PublicKey},
+    ledger::Disposition,
     manifest,
     plan::{self, Lot},
     recipe::{self, Product, Shelf},
@@ -297,10 +298,16 @@ fn two_units_of_a_line_carry_their_own_keys_and_the_signer_gets_the_list() {
     let text = fs::read_to_string(&path).unwrap();
     let row = |name: &str| format!("\"{}\",\"{}\"", key(name).spki_sha256(), hex(key(name).spki()));
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], "\"serial\",\"device_id\",\"spki_sha256\",\"key\",\"source\"");
-    assert_eq!(lines[1], format!("\"T0-00007\",\"00000000000000aa\",{},\"field.csv:2\"", row("p256-d")));
-    assert!(lines[2].starts_with(&format!("\"T1-00001\",\"0000000000000011\",{},\"record ", row("p256-a"))), "{text}");
-    assert!(lines[3].starts_with(&format!("\"T1-00002\",\"0000000000000022\",{},\"record ", row("p256-b"))), "{text}");
+    assert_eq!(lines[0], "\"serial\",\"device_id\",\"spki_sha256\",\"key\",\"mode\",\"source\"");
+    assert_eq!(lines[1], format!("\"T0-00007\",\"00000000000000aa\",{},\"training\",\"field.csv:2\"", row("p256-d")));
+    assert!(
+        lines[2].starts_with(&format!("\"T1-00001\",\"0000000000000011\",{},\"training\",\"record ", row("p256-a"))),
+        "{text}"
+    );
+    assert!(
+        lines[3].starts_with(&format!("\"T1-00002\",\"0000000000000022\",{},\"training\",\"record ", row("p256-b"))),
+        "{text}"
+    );
 
     // The list can be taken back in, and what it says of recorded units is the same.
     let again = folder.path().join("again.csv");
@@ -311,6 +318,44 @@ fn two_units_of_a_line_carry_their_own_keys_and_the_signer_gets_the_list() {
     let fault = write(ledger.records(), &[imported("T1-00001", "", "p256-d")], None, &other).unwrap_err();
     assert_eq!((fault.code.as_str(), other.exists()), ("L-145", false));
     assert!(fault.causes[0].contains("T1-00001 has another key or device in record "), "{fault}");
+}
+
+/// A unit that was built here and taken out of service trusts what it was given: no list from elsewhere brings it back.
+#[test]
+fn an_imported_list_brings_no_unit_back_that_the_records_took_out_of_service() {
+    let lot = Arc::new(Files::good().lot());
+    let mut line = Line::new(lot, Slot::with(virgin(Silicon::Hardened, Latch::Strict, 0x11)).shared());
+    assert_eq!(line.scan("T1-00001").verdict, Verdict::Pass);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("before.csv");
+    write(line.ledger.lock().unwrap().records(), &[], None, &path).unwrap();
+    let before = Read::from_memory("before.csv", fs::read(&path).unwrap());
+    line.dispose("T1-00001", Disposition::Void);
+    let ledger = line.ledger.lock().unwrap();
+    assert_eq!(write(ledger.records(), &[], None, &folder.path().join("after.csv")).unwrap().1, 0);
+    let fault = write(ledger.records(), &[before], None, &folder.path().join("both.csv")).unwrap_err();
+    assert_eq!((fault.code.as_str(), fault.causes.len()), ("L-145", 1), "{fault}");
+    assert!(fault.causes[0].contains("before.csv:2:1: T1-00001 is void, in record "), "{fault}");
+    assert!(!folder.path().join("both.csv").exists());
+}
+
+#[test]
+fn a_list_that_virtual_boards_made_is_not_merged_into_one_of_production() {
+    let header = HEADER.trim_end();
+    let row = field_row("F-1", "", "p256-a").trim_end().to_owned();
+    let list = |mode: &str| {
+        vec![Read::from_memory("field.csv", format!("{header},mode,source\n{row},{mode},record 4\n").into())]
+    };
+    let told = |records, mode| merged(Recorded::empty(records), &list(mode)).map_err(|told| told[0].to_string());
+    assert_eq!(told(Mode::Production, "production").unwrap()[0].mode, Mode::Production);
+    assert_eq!(told(Mode::Training, "").unwrap()[0].mode, Mode::Training);
+    for mode in ["training", "engineering", "Production", "x"] {
+        let told = told(Mode::Production, mode).unwrap_err();
+        assert!(told.starts_with("field.csv:2:1: `mode` is another than production"), "{told}");
+    }
+    let told =
+        merged(Recorded::empty(Mode::Production), &[Read::from_memory("f.csv", format!("{header},moda\n").into())]);
+    assert!(told.unwrap_err()[0].what.starts_with("the first line must be"));
 }
 
 const HEADER: &str = "serial,device_id,spki_sha256,key\n";
@@ -326,7 +371,7 @@ fn field_row(serial: &str, device: &str, name: &str) -> String {
 #[test]
 fn a_list_of_field_devices_that_contradicts_itself_is_told_line_by_line() {
     let told = |text: String| -> Vec<Problem> {
-        merged(Vec::new(), &[Read::from_memory("field.csv", text.into())]).unwrap_err()
+        merged(Recorded::empty(Mode::Training), &[Read::from_memory("field.csv", text.into())]).unwrap_err()
     };
     let spki = hex(key("p256-a").spki());
     let digest = key("p256-a").spki_sha256();
@@ -365,15 +410,18 @@ fn a_list_of_field_devices_that_contradicts_itself_is_told_line_by_line() {
     }
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     assert!(told("serial,key\n".to_owned())[0].what.contains("the first line must be"));
-    let known: Vec<DeviceKey> =
-        merged(Vec::new(), &[imported("F-1", "", "p256-a"), imported("F-1", "00000000000000aa", "p256-a")]).unwrap();
+    let known: Vec<DeviceKey> = merged(
+        Recorded::empty(Mode::Training),
+        &[imported("F-1", "", "p256-a"), imported("F-1", "00000000000000aa", "p256-a")],
+    )
+    .unwrap();
     assert_eq!(known.len(), 1, "the same device twice is one");
 }
 
 #[test]
 fn a_row_of_a_field_list_is_one_line_whatever_its_quotation_marks_say() {
     let row = field_row("F-1", "", "p256-a").trim_end().replace(',', "\",\"");
-    let list = |text: String| merged(Vec::new(), &[Read::from_memory("field.csv", text.into())]);
+    let list = |text: String| merged(Recorded::empty(Mode::Training), &[Read::from_memory("field.csv", text.into())]);
     let devices = list(format!("{HEADER}\n\"{row}\",\"a, \"\"b\"\".csv:2\"\r\n")).unwrap();
     assert_eq!((devices.len(), devices[0].source.as_str()), (1, "field.csv:3"));
     let problems = list(format!("{HEADER}\"F-2,\n{}", field_row("F-3", "", "p256-a"))).unwrap_err();

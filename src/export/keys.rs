@@ -32,12 +32,64 @@ pub struct DeviceKey {
     pub spki_sha256: Digest,
     /// The SubjectPublicKeyInfo, in hexadecimal digits; empty where all units of the product share the key.
     pub key: String,
+    /// The rules of the records this list is made of: what was built in training is nobody's to sign for.
+    pub mode: Mode,
     /// `record` with the entry that says so, or the imported file with the line.
     pub source: String,
 }
 
 /// The columns of the list, in both directions.
-pub const COLUMNS: [&str; 5] = ["serial", "device_id", "spki_sha256", "key", "source"];
+pub const COLUMNS: [&str; 6] = ["serial", "device_id", "spki_sha256", "key", "mode", "source"];
+
+/// What the records say, for imported lists to be held against.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The rules of the records, which no imported row may contradict.
+    pub mode: Mode,
+    /// Units that passed, and the keys they trust.
+    pub passed: Vec<DeviceKey>,
+    /// How every other unit stands that the records have touched.
+    pub others: BTreeMap<Serial, String>,
+}
+
+impl Recorded {
+    /// Records without any unit.
+    #[must_use]
+    pub const fn empty(mode: Mode) -> Self {
+        Self { mode, passed: Vec::new(), others: BTreeMap::new() }
+    }
+
+    fn of(records: &Records) -> Result<Self, Fault> {
+        let mut recorded = Self::empty(records.begun()?.0);
+        for serial in records.serials()? {
+            match records.unit_record(&serial)? {
+                // Looked at, and left as it was found.
+                Some(unit) if unit.standing == "free" => {}
+                Some(unit) => recorded.add(records, serial, &unit)?,
+                None => {}
+            }
+        }
+        Ok(recorded)
+    }
+
+    /// What is held, void or scrapped is nobody's to sign for.
+    fn add(&mut self, records: &Records, serial: Serial, unit: &UnitRecord) -> Result<(), Fault> {
+        match unit.key_fingerprint.filter(|_| unit.standing == "passed") {
+            Some(spki_sha256) => {
+                let key = own_key(records, unit, &spki_sha256)?;
+                let (device_id, mode, source) = (unit.device_id, unit.mode, format!("record {}", unit.entry));
+                self.passed.push(DeviceKey { serial, device_id, spki_sha256, key, mode, source });
+            }
+            None if unit.standing == "passed" => {
+                self.others.insert(serial, format!("passed without a key, in record {}", unit.entry));
+            }
+            None => {
+                self.others.insert(serial, format!("{}, in record {}", unit.standing, unit.entry));
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Writes the list of all units that passed, and of the devices in these files, to a new file. The file appears whole or
 /// not at all.
@@ -53,7 +105,7 @@ pub fn write(
     records.at_one_moment(|records| {
         let chain = records.verify()?;
         of_mode(records, mode)?;
-        let list = merged(recorded(records)?, imports).map_err(|problems| unmergeable(&problems))?;
+        let list = merged(Recorded::of(records)?, imports).map_err(|problems| unmergeable(&problems))?;
         let draft = Draft::beside(path)?;
         rows(&list, &draft).map_err(|error| draft.failed(&std::io::Error::other(error)))?;
         draft.publish()?;
@@ -70,25 +122,11 @@ fn rows(list: &[DeviceKey], draft: &Draft) -> Result<(), csv::Error> {
     for device in list {
         let id = device.device_id.map(|id| id.to_string()).unwrap_or_default();
         let (serial, digest) = (device.serial.to_string(), device.spki_sha256.to_string());
-        rows.write_record([serial, id, digest, device.key.clone(), device.source.clone()].map(inert))?;
+        let (mode, source) = (device.mode.to_string(), device.source.clone());
+        rows.write_record([serial, id, digest, device.key.clone(), mode, source].map(inert))?;
     }
     rows.flush()?;
     Ok(())
-}
-
-/// Units that passed; what is held, void or scrapped is nobody's to sign for.
-fn recorded(records: &Records) -> Result<Vec<DeviceKey>, Fault> {
-    let mut list = Vec::new();
-    for serial in records.serials()? {
-        let unit = records.unit_record(&serial)?.filter(|unit| unit.standing == "passed");
-        let Some((unit, spki_sha256)) = unit.and_then(|unit| Some((unit.clone(), unit.key_fingerprint?))) else {
-            continue;
-        };
-        let key = own_key(records, &unit, &spki_sha256)?;
-        let (device_id, source) = (unit.device_id, format!("record {}", unit.entry));
-        list.push(DeviceKey { serial, device_id, spki_sha256, key, source });
-    }
-    Ok(list)
 }
 
 /// The whole key, from the golden state of the unit.
@@ -104,14 +142,20 @@ fn own_key(records: &Records, unit: &UnitRecord, spki_sha256: &Digest) -> Result
 ///
 /// # Errors
 /// Everything that is wrong with the lists, and every contradiction, with both places.
-pub fn merged(recorded: Vec<DeviceKey>, imports: &[Read]) -> Result<Vec<DeviceKey>, Vec<Problem>> {
+pub fn merged(recorded: Recorded, imports: &[Read]) -> Result<Vec<DeviceKey>, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut known = Known::default();
-    recorded.into_iter().for_each(|device| known.add(device));
+    let Recorded { mode, passed, others } = recorded;
+    passed.into_iter().for_each(|device| known.add(device));
     let list = RefuseList::built_in()?;
     for file in imports {
-        for (line, device) in read(file, &list, &mut problems) {
+        for (line, device) in read(file, mode, &list, &mut problems) {
             let at = |what: String| Problem::new(file.name(), what).at(line, 1);
+            if let Some(standing) = others.get(&device.serial) {
+                problems
+                    .push(at(format!("{} is {standing}: only a live PASS says which key it trusts", device.serial)));
+                continue;
+            }
             match known.all.get(&device.serial) {
                 Some(known) if same(known, &device) => {}
                 Some(known) => {
@@ -165,7 +209,7 @@ impl Known {
 }
 
 /// The rows that are whole, with their lines.
-fn read(file: &Read, list: &RefuseList, problems: &mut Vec<Problem>) -> Vec<(usize, DeviceKey)> {
+fn read(file: &Read, mode: Mode, list: &RefuseList, problems: &mut Vec<Problem>) -> Vec<(usize, DeviceKey)> {
     let text = match file.text() {
         Ok(text) => text.strip_prefix('\u{FEFF}').unwrap_or(text),
         Err(problem) => {
@@ -174,11 +218,12 @@ fn read(file: &Read, list: &RefuseList, problems: &mut Vec<Problem>) -> Vec<(usi
         }
     };
     let mut lines = (1..).zip(text.lines());
-    if !lines.find(|(line, text)| *line > LINES || !text.trim().is_empty()).is_some_and(|(_, line)| is_header(line)) {
+    let first = lines.find(|(line, text)| *line > LINES || !text.trim().is_empty());
+    let Some(has_mode) = first.and_then(|(_, line)| header(line)) else {
         let what = format!("the first line must be `{}`, as `export --format keys-csv` writes it", COLUMNS.join(","));
         problems.push(Problem::new(file.name(), what).at(1, 1));
         return Vec::new();
-    }
+    };
     let mut rows = Vec::new();
     for (line, text) in lines {
         if problems.len() >= PROBLEMS {
@@ -191,7 +236,7 @@ fn read(file: &Read, list: &RefuseList, problems: &mut Vec<Problem>) -> Vec<(usi
         if text.trim().is_empty() {
             continue;
         }
-        match device(&cells(text), list, &format!("{}:{line}", file.name())) {
+        match device(&columns(text, has_mode), mode, list, &format!("{}:{line}", file.name())) {
             Ok(device) => rows.push((line, device)),
             Err((what, exit)) => problems.push(Problem::new(file.name(), what).at(line, 1).exit(exit)),
         }
@@ -199,14 +244,19 @@ fn read(file: &Read, list: &RefuseList, problems: &mut Vec<Problem>) -> Vec<(usi
     rows
 }
 
-fn is_header(line: &str) -> bool {
-    COLUMNS.iter().take(4).eq(&cells(line)) && line.split(',').count() <= COLUMNS.len()
+/// Whether the rows have a mode; `None` where this is no header. The last two columns may be left out.
+fn header(line: &str) -> Option<bool> {
+    let names: Vec<&str> = line.split(',').map(unquoted).collect();
+    let rest = names.strip_prefix(COLUMNS.get(..4)?)?;
+    let has_mode = rest.first() == COLUMNS.get(4);
+    let rest = if has_mode { rest.get(1..)? } else { rest };
+    (rest.is_empty() || rest == COLUMNS.get(5..)?).then_some(has_mode)
 }
 
-/// The first four columns, without their quotation marks. None of them ever holds a comma or a line's end, so that a row
-/// is a line: a mark that is not closed takes no more than its own.
-fn cells(line: &str) -> Vec<&str> {
-    line.split(',').take(4).map(unquoted).collect()
+/// The columns before the last, without their quotation marks. None of them ever holds a comma or a line's end, so that a
+/// row is a line: a mark that is not closed takes no more than its own.
+fn columns(line: &str, has_mode: bool) -> Vec<&str> {
+    line.split(',').take(if has_mode { 5 } else { 4 }).map(unquoted).collect()
 }
 
 fn unquoted(cell: &str) -> &str {
@@ -214,7 +264,7 @@ fn unquoted(cell: &str) -> &str {
     cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')).unwrap_or(cell).trim()
 }
 
-fn device(row: &[&str], list: &RefuseList, source: &str) -> Result<DeviceKey, (String, Exit)> {
+fn device(row: &[&str], mode: Mode, list: &RefuseList, source: &str) -> Result<DeviceKey, (String, Exit)> {
     let cell = |index: usize| row.get(index).copied().unwrap_or_default();
     let plain = |what: String| (what, Exit::Usage);
     let serial: Serial = cell(0).parse().map_err(|error: crate::ident::BadSerial| plain(error.to_string()))?;
@@ -222,6 +272,11 @@ fn device(row: &[&str], list: &RefuseList, source: &str) -> Result<DeviceKey, (S
         "" => None,
         id => Some(id.parse::<DeviceId>().map_err(|error| plain(error.to_string()))?),
     };
+    if !cell(4).is_empty() && cell(4) != mode.to_string() {
+        return Err(plain(format!(
+            "`mode` is another than {mode}, that of the records; modes are never mixed in one list"
+        )));
+    }
     let pinned: Digest = cell(2).parse().map_err(|error: crate::ident::BadDigest| plain(error.to_string()))?;
     let der = bytes_from_hex(cell(3)).filter(|der| !der.is_empty());
     let der = der.ok_or_else(|| plain("`key` must be a SubjectPublicKeyInfo in hexadecimal digits".to_owned()))?;
@@ -233,7 +288,7 @@ fn device(row: &[&str], list: &RefuseList, source: &str) -> Result<DeviceKey, (S
     if let Some(refused) = list.refuses_digest(&pinned) {
         return Err((format!("`key` is a {refused}"), Exit::KeyRefused));
     }
-    Ok(DeviceKey { serial, device_id, spki_sha256: pinned, key: hex(key.spki()), source: source.to_owned() })
+    Ok(DeviceKey { serial, device_id, spki_sha256: pinned, key: hex(key.spki()), mode, source: source.to_owned() })
 }
 
 fn unmergeable(problems: &[Problem]) -> Fault {
