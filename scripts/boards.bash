@@ -65,11 +65,16 @@ stock() {
     RUST_LOG=error timeout 120 "$probe_rs" "$command" --non-interactive --protocol swd --probe "$board" "$@"
 }
 
-# does SENTENCE COMMAND...: the command succeeds; its output is in $scratch/said.
+# does SENTENCE COMMAND...: the command succeeds, and so does every command of it where it is a function; its output is
+# in $scratch/said. Never called in a condition or before `||`: bash would then let a function go on after what failed.
 does() {
-    local sentence=$1
+    local sentence=$1 code
     shift
-    "$@" >"$scratch/said" 2>&1 || die "$sentence (exit $?): $*" "$scratch/said"
+    set +e
+    (set -e; "$@") >"$scratch/said" 2>&1
+    code=$?
+    set -e
+    ((code == 0)) || die "$sentence (exit $code): $*" "$scratch/said"
     printf '  ok  %s\n' "$sentence"
 }
 
