@@ -30,7 +30,12 @@ pub const REACH: usize = 512;
 pub const REACH_P384: usize = 256;
 
 /// How many candidates of one input are multiplied out at most; those of P-384 count [`P384_COST`] times.
-const BUDGET: usize = 10_000;
+const BUDGET: usize = 10_000 / SHARE;
+
+/// The fuzz targets get a hundredth of all arithmetic: it is the same for every input, and hides how inputs are read.
+/// [docs/fuzzing.md]
+pub(super) const SHARE: usize = if cfg!(fuzzing) { 100 } else { 1 };
+
 const P384_COST: usize = 15;
 
 /// Up to this many bytes even numbers with few different digits are candidates, as test keys have them.
@@ -186,7 +191,7 @@ pub fn points(bytes: &[u8], budget: &mut Budget) -> Vec<Point> {
 }
 
 /// How many places of one input are tried for a seed beside its public key: each takes two multiplications.
-const PAIRS: usize = 4000;
+const PAIRS: usize = 4000 / SHARE;
 
 /// Seeds of Ed25519 whose public key follows or comes before at once. Nothing tells those 64 bytes from noise but that
 /// most of a program is none: tried is what is as good as random, at every fourth offset first, up to four thousand

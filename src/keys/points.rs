@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, ops::Range};
 
 pub use super::curve::Order;
-use super::{Algorithm, AnyKey, curve};
+use super::{Algorithm, AnyKey, bare::SHARE, curve};
 
 /// How much arithmetic one input gets, all its parts together.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Trials {
 
 impl Default for Trials {
     fn default() -> Self {
-        Self { p256: 512 << 10, p384: 256 << 10, points: 1000 }
+        Self { p256: (512 << 10) / SHARE, p384: (256 << 10) / SHARE, points: 1000 }
     }
 }
 
