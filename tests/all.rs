@@ -36,6 +36,7 @@ mod line;
 mod manifest;
 mod memory;
 mod nsib;
+mod planned;
 mod real_firmware;
 mod recipe;
 mod records;

@@ -85,7 +85,7 @@ fn each_thing_that_this_release_cannot_keep_is_refused_in_its_own_words() {
 }
 
 /// Runs the program on these files, on a disk.
-fn run(lot: &Lot, words: &[&str]) -> Output {
+pub(crate) fn run(lot: &Lot, words: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let product = folder.path().join("tests/products");
     // A recipe may name a file beside it, below it or in the folder of the public keys.

@@ -61,6 +61,14 @@ impl Shelf for Files {
     }
 }
 
+/// A product whose units have keys of their own, as files in one folder.
+pub(crate) fn on_disk() -> crate::recipe::Lot {
+    let keys = ["p256-a", "p256-b"].map(|name| hex(key(name).xy()));
+    let table = format!("serial,key\nT1-00001,{}\nT1-00002,{}\n", keys[0], keys[1]);
+    let Files { recipe, files } = Files::good().with("keys/table.csv", "table.csv").table(&table);
+    crate::recipe::Lot { recipe, files }
+}
+
 /// Words that look like code, with these bytes where the key goes, and the curve as every such program holds it.
 fn bootloader(inside: &[u8]) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..512_u32).flat_map(|word| word.wrapping_mul(0x9E37_79B9).to_le_bytes()).collect();

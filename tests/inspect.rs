@@ -3,7 +3,7 @@
 mod carriers;
 mod damaged;
 mod hostile;
-mod page;
+pub(crate) mod page;
 mod secrets;
 mod softdevice;
 mod storage;

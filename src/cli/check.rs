@@ -13,6 +13,10 @@ use crate::{
     station::{self, Station},
 };
 
+mod planned;
+
+use planned::Planned;
+
 /// Every problem of a recipe and a station at once; nothing is opened, touched or changed.
 ///
 /// Tests what the files say, never what a device is.
@@ -44,6 +48,7 @@ struct Report {
     remarks: Vec<String>,
     recipe: Option<String>,
     golden: Option<String>,
+    planned: Option<Planned>,
 }
 
 impl Arguments {
@@ -157,18 +162,15 @@ fn report(checked: &Result<Checked, Wrong>, out: &mut dyn Write) -> Result<(), F
         },
         recipe: lot.map(|lot| lot.product.digest.to_string()),
         golden: lot.map(|lot| lot.golden.digest.to_string()),
+        planned: lot.map(Planned::of),
     };
     say(out, &serde_json::to_string(&report).unwrap_or_default())
 }
 
 fn words(lot: Option<&Lot>, out: &mut dyn Write) -> Result<Exit, Fault> {
     if let Some(lot) = lot {
-        let product = &lot.product;
-        say(
-            out,
-            &format!("{} {}  recipe {}  sha256:{}", product.code, product.title, product.symbols, product.digest),
-        )?;
-        for remark in &product.remarks {
+        say(out, Planned::of(lot).to_string().trim_end())?;
+        for remark in &lot.product.remarks {
             say(out, &format!("note: {}", seen(remark)))?;
         }
     }

@@ -20,7 +20,6 @@ use crate::{
 
 mod look;
 mod memory;
-mod paper;
 mod report;
 mod signed;
 mod storage;

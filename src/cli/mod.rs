@@ -14,6 +14,7 @@ mod export;
 mod headless;
 pub mod inspect;
 mod line;
+mod paper;
 mod records;
 mod schema;
 mod station;

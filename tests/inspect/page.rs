@@ -106,7 +106,7 @@ fn a_key_that_the_world_knows_stands_in_the_first_line() {
 }
 
 /// Every name of a field, wherever it stands. What a person chose, as names of images and keys, is none.
-fn fields<'v>(value: &'v Value, into: &mut BTreeSet<&'v str>) {
+pub(crate) fn fields<'v>(value: &'v Value, into: &mut BTreeSet<&'v str>) {
     match value {
         Value::Object(map) => {
             for (name, inner) in map {
@@ -120,7 +120,7 @@ fn fields<'v>(value: &'v Value, into: &mut BTreeSet<&'v str>) {
 }
 
 /// Every word of the page that is set as code.
-fn documented(page: &str) -> BTreeSet<&str> {
+pub(crate) fn documented(page: &str) -> BTreeSet<&str> {
     let code = page.split('`').skip(1).step_by(2);
     code.flat_map(|code| code.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))).collect()
 }

@@ -10,6 +10,7 @@ use super::{
     signed::McubootReport,
     storage::{self, DumpReport},
 };
+pub(super) use crate::cli::paper::address;
 use crate::{
     fault::Problem,
     ident::Digest,
@@ -576,8 +577,4 @@ impl FoundReport {
     fn not_loaded(&self) -> String {
         format!("{} at byte {} of the file, where nothing loads it", self.what, self.at)
     }
-}
-
-pub(super) fn address(at: u32) -> String {
-    format!("0x{at:08X}")
 }

@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::{
     look::{Asked, CONTENTS, Looked},
     memory::ImageReport,
-    paper::{answer, limbs, row},
 };
 use crate::{
+    cli::paper::{answer, limbs, row},
     fault::{Exit, Problem},
     file::Read,
     ident::{Digest, hex},

@@ -4,13 +4,9 @@ use std::fmt::{self, Display};
 
 use serde::Serialize;
 
-use super::{
-    look::Asked,
-    memory::address,
-    paper::{COLUMN, limbs_at, row},
-    report::RefusedReport,
-};
+use super::{look::Asked, memory::address, report::RefusedReport};
 use crate::{
+    cli::paper::{COLUMN, limbs_at, row},
     fault::Problem,
     ident::{Digest, hex},
     image::{

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 
 use super::{BootConfReport, ImageReport, ProvisionReport, SegmentReport, address};
-use crate::cli::inspect::paper::{limbs, row};
+use crate::cli::paper::{limbs, row};
 
 /// More pieces than a person reads; the JSON has all of them.
 const PIECES: usize = 6;

@@ -5,10 +5,10 @@ use std::fmt::{self, Display};
 use crate::{fault::seen, image::tree::Branch};
 
 /// As wide as any terminal is, and as much as fits beside another window.
-pub(super) const WIDTH: usize = 80;
+pub(in crate::cli) const WIDTH: usize = 80;
 
 /// Where the values of rows begin: 64 digits of a digest just fit behind it.
-pub(super) const COLUMN: usize = 16;
+pub(in crate::cli) const COLUMN: usize = 16;
 
 /// A digest that does not fit in a deeper column moves to the left, but not to the edge.
 const LEAST: usize = 4;
@@ -19,23 +19,28 @@ const LONGEST_LABEL: usize = 24;
 /// However deep a tree is, its values have half a line, and its labels a quarter.
 const DEEPEST: usize = WIDTH / 4;
 
+/// An address or a word, as every report writes it.
+pub(in crate::cli) fn address(at: impl Into<u64>) -> String {
+    format!("0x{:08X}", at.into())
+}
+
 /// The first line: the name of the file, which is never broken, and what the file is.
-pub(super) fn answer(f: &mut fmt::Formatter<'_>, name: &str, is: &str) -> fmt::Result {
+pub(in crate::cli) fn answer(f: &mut fmt::Formatter<'_>, name: &str, is: &str) -> fmt::Result {
     folded(f, &seen(name), 2, &format!(" is {is}"))
 }
 
 /// One statement: what it is about, and what was found.
-pub(super) fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
+pub(in crate::cli) fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
     folded(f, &format!("  {name:<13} "), COLUMN, &seen(&value.to_string()))
 }
 
 /// A tree, indented under its file.
-pub(super) fn limbs(f: &mut fmt::Formatter<'_>, tree: &Branch) -> fmt::Result {
+pub(in crate::cli) fn limbs(f: &mut fmt::Formatter<'_>, tree: &Branch) -> fmt::Result {
     limbs_at(f, tree, 2)
 }
 
 /// A tree from this column on.
-pub(super) fn limbs_at(f: &mut fmt::Formatter<'_>, tree: &Branch, indent: usize) -> fmt::Result {
+pub(in crate::cli) fn limbs_at(f: &mut fmt::Formatter<'_>, tree: &Branch, indent: usize) -> fmt::Result {
     let indent = indent.min(DEEPEST);
     let (label, blank) = (seen(&tree.label), " ".repeat(indent));
     if width(&label) > LONGEST_LABEL {
