@@ -1,21 +1,22 @@
-//! ELF as compilers leave it: what its loadable segments put into flash. [System V ABI 4, ELF for the Arm Architecture]
+//! ELF as compilers leave it: what it puts into flash. [System V ABI 4, ELF for the Arm Architecture]
 
 use std::ops::Range;
 
-use object::{
-    Endianness, elf,
-    read::elf::{FileHeader as _, ProgramHeader as _},
-};
+use object::{Endianness, elf, read::elf::FileHeader as _};
 
-use super::{MEMORY_MAX, Map, PIECES, Segment, scan, too_much};
+use super::{MEMORY_MAX, Map, Segment, scan, too_much};
 use crate::{
     fault::Problem,
     file::Read,
     keys::{private, refuse::RefuseList},
 };
 
-/// More problems than a person reads.
-const PROBLEMS: usize = 50;
+mod pieces;
+
+use pieces::Piece;
+
+/// What these chips are.
+const LITTLE: Endianness = Endianness::Little;
 
 /// Whether this file says that it is ELF.
 #[must_use]
@@ -23,54 +24,11 @@ pub fn begins(bytes: &[u8]) -> bool {
     bytes.starts_with(&elf::ELFMAG)
 }
 
-/// One loadable segment, as written.
-struct Load {
-    index: usize,
-    at: u32,
-    bytes: Vec<u8>,
-}
-
 pub(super) fn read(file: &Read) -> Result<Map, Vec<Problem>> {
-    let problem = |what: String| Problem::new(file.name(), what);
-    let header = header(&file.bytes).map_err(|what| vec![problem(what)])?;
-    let little = Endianness::Little;
-    let segments = header
-        .program_headers(little, &*file.bytes)
-        .map_err(|error| vec![problem(format!("its program headers cannot be read: {error}"))])?;
-    if segments.len() > PIECES {
-        return Err(vec![problem(format!("has {} segments; no linker writes such a file", segments.len()))]);
-    }
-    let (mut loads, mut problems) = (Vec::new(), Vec::new());
-    let mut total = 0usize;
-    for (index, segment) in segments.iter().enumerate() {
-        if segment.p_type(little) != elf::PT_LOAD || segment.p_filesz(little) == 0 {
-            continue;
-        }
-        match load(index, segment, &file.bytes) {
-            Ok(load) => {
-                total = total.saturating_add(load.bytes.len());
-                loads.push(load);
-            }
-            Err(what) => problems.push(problem(what)),
-        }
-        if total > MEMORY_MAX {
-            problems.push(problem(too_much()));
-            return Err(problems);
-        }
-        // Segments that claim the same bytes over and over would otherwise multiply the file.
-        if total > file.bytes.len() || problems.len() >= PROBLEMS {
-            problems.push(problem("its segments hold more bytes than the file".to_owned()));
-            return Err(problems);
-        }
-    }
-    let segments = join(loads, &mut |what| problems.push(problem(what)));
-    if segments.is_empty() && problems.is_empty() {
-        problems.push(problem("holds nothing to load".to_owned()));
-    }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Ok(Map { name: file.name(), segments, written: Vec::new(), entry: Some(header.e_entry(little)) })
+    let told = |what: Vec<String>| what.into_iter().map(|what| Problem::new(file.name(), what)).collect::<Vec<_>>();
+    let header = header(&file.bytes).map_err(|what| told(vec![what]))?;
+    let segments = pieces::of(header, &file.bytes).and_then(|pieces| joined(pieces, &file.bytes)).map_err(told)?;
+    Ok(Map { name: file.name(), segments, written: Vec::new(), entry: Some(header.e_entry(LITTLE)) })
 }
 
 /// So many bytes that nothing loads are searched for keys in every form, in order of the file. Debug information of a
@@ -117,25 +75,17 @@ fn at_most(most: usize, ranges: Vec<Range<usize>>) -> (Vec<Range<usize>>, Vec<Ra
     (near, far)
 }
 
-/// What no loadable segment covers, in order; nothing of a file whose program headers cannot be read.
+/// What is not loaded, in order: debug information, what lies between sections, what is behind the end. Nothing of a file
+/// that cannot be read.
 fn not_loaded(file: &[u8]) -> Vec<Range<usize>> {
-    let little = Endianness::Little;
-    let Ok(segments) =
-        header(file).and_then(|header| header.program_headers(little, file).map_err(|error| error.to_string()))
-    else {
-        return Vec::new();
-    };
-    let loaded = segments.iter().filter(|segment| segment.p_type(little) == elf::PT_LOAD).map(|segment| {
-        let (from, length) = (segment.p_offset(little) as usize, segment.p_filesz(little) as usize);
-        from..from.saturating_add(length)
-    });
-    let mut loaded: Vec<Range<usize>> = loaded.filter(|range| !range.is_empty()).collect();
+    let Some(pieces) = header(file).ok().and_then(|header| pieces::of(header, file).ok()) else { return Vec::new() };
+    let mut loaded: Vec<Range<usize>> = pieces.into_iter().map(|piece| piece.file).collect();
     loaded.sort_by_key(|range| range.start);
     loaded.push(file.len()..file.len());
     let (mut left, mut from) = (Vec::new(), 0);
     for range in loaded {
         if range.start > from {
-            left.push(from..range.start.min(file.len()));
+            left.push(from..range.start);
         }
         from = from.max(range.end);
     }
@@ -157,8 +107,7 @@ fn header(bytes: &[u8]) -> Result<&elf::FileHeader32<Endianness>, String> {
         (_, _) => return Err("is ELF, but cut off in its header".to_owned()),
     }
     let header = elf::FileHeader32::<Endianness>::parse(bytes).map_err(|error| format!("cannot be read: {error}"))?;
-    let little = Endianness::Little;
-    match (header.e_machine(little), header.e_type(little)) {
+    match (header.e_machine(LITTLE), header.e_type(LITTLE)) {
         (elf::EM_ARM, elf::ET_EXEC) => Ok(header),
         (elf::EM_ARM, elf::ET_REL) => Err("is an object file; link it first".to_owned()),
         (elf::EM_ARM, kind) => Err(format!("is ELF of type {kind}; a linked program has type {}", elf::ET_EXEC)),
@@ -166,31 +115,28 @@ fn header(bytes: &[u8]) -> Result<&elf::FileHeader32<Endianness>, String> {
     }
 }
 
-fn load(index: usize, segment: &elf::ProgramHeader32<Endianness>, file: &[u8]) -> Result<Load, String> {
-    let little = Endianness::Little;
-    let (at, from, length) = (segment.p_paddr(little), segment.p_offset(little), segment.p_filesz(little));
-    let bytes = segment.data(little, file).map_err(|()| {
-        format!("segment {index} claims {length} bytes at offset {from} of a file of {} bytes", file.len())
-    })?;
-    if u64::from(at) + u64::from(length) > 1 << 32 {
-        return Err(format!("segment {index} at 0x{at:08X} runs past the end of memory"));
-    }
-    if segment.p_memsz(little) < length {
-        return Err(format!("segment {index} holds {length} bytes for {} bytes of memory", segment.p_memsz(little)));
-    }
-    Ok(Load { index, at, bytes: bytes.to_vec() })
-}
-
 /// In order of address, those that touch as one.
-fn join(mut loads: Vec<Load>, problem: &mut dyn FnMut(String)) -> Vec<Segment> {
-    loads.sort_by_key(|load| (load.at, load.index));
-    let mut segments: Vec<Segment> = Vec::new();
-    for load in loads {
-        match segments.last_mut().filter(|last| last.end() >= u64::from(load.at)) {
-            Some(last) if last.end() == u64::from(load.at) => last.bytes.extend_from_slice(&load.bytes),
-            Some(_) => problem(format!("segment {} writes 0x{:08X} a second time", load.index, load.at)),
-            None => segments.push(Segment { at: load.at, bytes: load.bytes }),
+fn joined(mut pieces: Vec<Piece>, file: &[u8]) -> Result<Vec<Segment>, Vec<String>> {
+    let total = pieces.iter().fold(0usize, |total, piece| total.saturating_add(piece.file.len()));
+    // Pieces that claim the same bytes over and over would otherwise multiply the file.
+    if total > file.len() {
+        return Err(vec!["its pieces hold more bytes than the file".to_owned()]);
+    }
+    if total > MEMORY_MAX {
+        return Err(vec![too_much()]);
+    }
+    pieces.sort_by_key(|piece| piece.at);
+    let (mut segments, mut twice): (Vec<Segment>, Vec<String>) = (Vec::new(), Vec::new());
+    for Piece { what, file: range, at } in pieces {
+        let bytes = file.get(range).unwrap_or_default();
+        match segments.last_mut().filter(|last| last.end() >= u64::from(at)) {
+            Some(last) if last.end() == u64::from(at) => last.bytes.extend_from_slice(bytes),
+            Some(_) => twice.push(format!("{what} writes 0x{at:08X} a second time")),
+            None => segments.push(Segment { at, bytes: bytes.to_vec() }),
         }
     }
-    segments
+    if segments.is_empty() {
+        return Err(vec!["holds nothing to load".to_owned()]);
+    }
+    if twice.is_empty() { Ok(segments) } else { Err(twice) }
 }

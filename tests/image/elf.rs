@@ -49,6 +49,95 @@ fn a_program_lies_at_its_physical_addresses_joined_and_in_order() {
     assert_eq!((map.entry(), map.name(), map.line_of(0xC000)), (Some(0x101), "a.elf", None));
 }
 
+fn vector(name: &str) -> Vec<u8> {
+    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/elf").join(name)).unwrap()
+}
+
+/// In the segments of two of them stand the headers of the file itself, as a loader of pages would have it.
+#[test]
+fn a_linked_program_is_what_objcopy_makes_of_it() {
+    for name in ["paged", "packed", "lld"] {
+        let map = read(&vector(&format!("{name}.elf"))).unwrap();
+        let hex = file::Read::from_memory("a.hex", vector(&format!("{name}.hex")));
+        let hex = Map::from_hex(&hex).unwrap();
+        assert_eq!(map.segments(), hex.segments(), "{name}");
+        assert_eq!((map.entry(), hex.entry()), (Some(0xC241), Some(0xC241)), "{name}");
+    }
+}
+
+/// Offset of the entry of this section in the table of sections, and of its fields. [System V ABI 4, figure 4-8]
+fn section(file: &[u8], index: usize, field: usize) -> usize {
+    let table = u32::from_le_bytes(file[32..36].try_into().unwrap()) as usize;
+    table + 40 * index + field
+}
+
+const KIND: usize = 4;
+const FLAGS: usize = 8;
+const ADDRESS: usize = 12;
+const OFFSET: usize = 16;
+const SIZE: usize = 20;
+
+fn put(file: &mut [u8], at: usize, word: u32) {
+    file[at..at + 4].copy_from_slice(&word.to_le_bytes());
+}
+
+#[test]
+fn sections_that_lie_are_refused_each_for_its_own_reason() {
+    let good = vector("packed.elf");
+    let sections = u16::from_le_bytes(good[48..50].try_into().unwrap());
+    for (field, word, expected) in [
+        (ADDRESS, 0xC204, "section 1 is for address 0x0000C204, its segment puts it at 0x0000C200"),
+        (OFFSET, 0x20, "section 1 is to be loaded, and no segment holds its 64 bytes at offset 32"),
+        (SIZE, 0xFFFF_FFFF, "section 1 is to be loaded, and no segment holds its 4294967295 bytes at offset 192"),
+        (SIZE, 0x84, "section 2 writes 0x0000C240 a second time"),
+    ] {
+        let mut bytes = good.clone();
+        put(&mut bytes, section(&good, 1, field), word);
+        let problems = read(&bytes).unwrap_err();
+        assert!(problems[0].what.contains(expected), "{problems:?}, expected {expected}");
+    }
+    let mut bytes = good.clone();
+    put(&mut bytes, 32, 0xFFFF_0000);
+    assert!(read(&bytes).unwrap_err()[0].what.contains("its section headers cannot be read"));
+    let mut empty = good.clone();
+    (1..usize::from(sections)).for_each(|index| put(&mut empty, section(&good, index, FLAGS), 0));
+    assert!(read(&empty).unwrap_err()[0].what.contains("holds nothing to load"));
+    let mut bare = good.clone();
+    (1..usize::from(sections)).for_each(|index| put(&mut bare, section(&good, index, KIND), 8));
+    assert!(read(&bare).unwrap_err()[0].what.contains("holds nothing to load"), "nothing but what has no bytes");
+}
+
+#[test]
+fn a_file_without_its_section_table_is_taken_by_its_segments() {
+    let mut stripped = vector("packed.elf");
+    put(&mut stripped, 32, 0);
+    stripped[48..52].fill(0);
+    let map = read(&stripped).unwrap();
+    let ends: Vec<_> = map.segments().iter().map(|segment| (segment.at, segment.end())).collect();
+    assert_eq!(ends, [(0xC200, 0xC28C), (0x1000_1080, 0x1000_1084)], "with what aligns its sections");
+}
+
+#[test]
+fn a_file_of_nothing_but_mistakes_is_told_in_part_and_says_so() {
+    let headers: Vec<Header> = (0..200).map(|_| (LOAD, 0xFFFF, 0xC000, 4, 4)).collect();
+    let problems = read(&elf(&headers, &[])).unwrap_err();
+    assert_eq!(problems.len(), 51);
+    assert!(problems[50].what.contains("more mistakes like these"), "{problems:?}");
+    let headers: Vec<Header> = (0..5000).map(|_| (LOAD, 0xFFFF, 0xC000, 4, 4)).collect();
+    assert!(read(&elf(&headers, &[])).unwrap_err()[0].what.contains("has 5000 segments"));
+}
+
+/// Between two sections, where a segment has it and nothing is loaded.
+#[test]
+fn a_private_key_between_two_sections_is_found() {
+    let mut file = vector("paged.elf");
+    let der = crate::crosscheck::private("ed25519-a");
+    file[0x100..0x100 + der.len()].copy_from_slice(&der);
+    let list = RefuseList::built_in().unwrap();
+    let found = elf::keys_not_loaded(&file::Read::from_memory("a.elf", file), &list);
+    assert_eq!(found.iter().map(|found| found.at as usize).collect::<Vec<_>>(), [0x100]);
+}
+
 #[test]
 fn a_file_that_is_no_program_for_these_chips_is_told_why() {
     let good = elf(&[(LOAD, 0x100, 0xC000, 4, 4)], &[1, 2, 3, 4]);
