@@ -36,6 +36,7 @@ mod line;
 mod manifest;
 mod memory;
 mod nsib;
+mod plan;
 mod real_firmware;
 mod recipe;
 mod records;
