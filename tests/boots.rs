@@ -247,6 +247,40 @@ fn counters_that_stand_above_what_they_count_are_told_from_the_planned_bytes() {
     no(&alone, |_, golden| without(golden, "nsib-storage"), &["lot.toml", "no counter for MCUboot"]);
 }
 
+#[test]
+fn what_starts_an_nsib_that_is_not_first_or_an_mcuboot_at_no_slot_of_it_was_not_asked() {
+    let first = as_hex(0, &vectors(0));
+    let higher = Stored { b0: 0x4000, ..NRF52840 }.lot();
+    let higher = higher
+        .with("[stamp.nsib]", &format!("{}[stamp.nsib]", image("first", "first.hex", &first, "is = \"raw\"")))
+        .with_file("first.hex", first);
+    undecided(&planned(&higher), |_, _| (), &["b0.hex", "0x00004000", "was not asked"]);
+
+    let beside = as_hex(0x30000, &[&vectors(0x30000), &mcuboot::MAGIC.to_le_bytes()[..], &spki("p256-a")].concat());
+    let words = "is = \"mcuboot\"\nkeys = \"embedded\"\ntrusts = [\"p256-a\"]";
+    let beside = NRF52840
+        .lot()
+        .with("[stamp.nsib]", &format!("{}[stamp.nsib]", image("beside", "beside.hex", &beside, words)))
+        .with_file("beside.hex", beside);
+    undecided(&planned(&beside), |_, _| (), &["beside.hex", "0x00030000", "was not asked"]);
+    let unknown = |product: &mut Product| product.nsib.as_mut().unwrap().base = None;
+    undecided(&planned(&three_stages()), |product, _| unknown(product), &["app.hex", "0x0000A000", "was not asked"]);
+}
+
+#[test]
+fn where_a_bootloader_looks_and_what_it_counts_is_read_from_the_planned_bytes() {
+    let lot = planned(&Lot::good());
+    no(&lot, |_, golden| word(golden, 0x84, 0x8000), &[APPLICATION, BOOTLOADER, "looks at 0x00008000"]);
+    no(&lot, |_, golden| word(golden, 0x88, 0x1000_1084), &["lot.toml", BOOTLOADER, "reads it at 0x10001084"]);
+    no(&lot, |_, golden| word(golden, 0x90, 3), &["lot.toml", BOOTLOADER, "reads 3 from"]);
+
+    let lot = planned(&three_stages());
+    // Behind header, program, and the heads of the protected area and of its one entry.
+    let counter = 0x20000 + 32 + 16 + 8;
+    no(&lot, |_, golden| word(golden, counter, 0x1_0000), &["third.hex", "65536 does not fit the 16 bits"]);
+    no(&lot, |_, golden| put(golden, counter - 4, &[0x51]), &["third.hex", "no security counter that MCUboot reads"]);
+}
+
 /// NSIB, MCUboot with its key inside as its firmware, and an application; NSIB's storage counts for both.
 pub(crate) fn three_stages() -> Lot {
     let inside = [&mcuboot::MAGIC.to_le_bytes()[..], &spki("p256-a"), &[0]].concat();
