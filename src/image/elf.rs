@@ -58,8 +58,12 @@ pub(super) fn read(file: &Read) -> Result<Map, Vec<Problem>> {
             return Err(problems);
         }
         // Segments that claim the same bytes over and over would otherwise multiply the file.
-        if total > file.bytes.len() || problems.len() >= PROBLEMS {
+        if total > file.bytes.len() {
             problems.push(problem("its segments hold more bytes than the file".to_owned()));
+            return Err(problems);
+        }
+        if problems.len() >= PROBLEMS {
+            problems.push(problem(format!("and more; only the first {PROBLEMS} are told")));
             return Err(problems);
         }
     }

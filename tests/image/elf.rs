@@ -97,6 +97,17 @@ fn segments_that_lie_are_refused_each_for_its_own_reason() {
 }
 
 #[test]
+fn of_many_segments_that_lie_the_first_fifty_are_told_and_that_there_are_more() {
+    let lie = (LOAD, 0x8000, 0xC000, 4, 4);
+    let told = |count: usize| read(&elf(&vec![lie; count], &[1, 2, 3, 4])).unwrap_err();
+    assert_eq!(told(49).len(), 49);
+    let many = told(60);
+    assert_eq!(many.len(), 51);
+    assert!(many[49].what.starts_with("segment 49 claims"), "{}", many[49]);
+    assert_eq!(many[50].what, "and more; only the first 50 are told");
+}
+
+#[test]
 fn a_private_key_that_nothing_loads_is_found_once_however_far_behind_it_stands() {
     let (pem, searched) = (include_bytes!("../vectors/keys/p256-a.priv.pem"), 16 << 20);
     let list = RefuseList::built_in().unwrap();
