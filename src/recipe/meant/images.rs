@@ -257,8 +257,7 @@ impl Reading<'_> {
 
     fn none_inside(&mut self, inside: &Placed<Inside>, map: &Map, found: &[scan::Found]) {
         let word = if inside.value == Inside::Kmu { "kmu" } else { "hw-key" };
-        let unrefused = found.iter().filter(|found| found.refused.is_none());
-        for found in unrefused.filter(|found| !matches!(found.kind, scan::Kind::Private(_))) {
+        for found in found.iter().filter(|found| found.is_public_key()) {
             let what = format!(
                 "{} is inside, but `keys` = \"{word}\" says that none is ({})",
                 found.describe(),
@@ -278,15 +277,13 @@ impl Reading<'_> {
     ) {
         let trusted: Vec<(&str, &AnyKey)> =
             written.trusts.iter().filter_map(|name| Some((name.value.as_str(), keys.get(&name.value)?))).collect();
-        for found in found.iter().filter(|found| found.refused.is_none()) {
-            let private = matches!(found.kind, scan::Kind::Private(_));
-            if private || found.key.as_ref().is_some_and(|key| trusted.iter().any(|(_, trusted)| *trusted == key)) {
-                continue;
-            }
+        // That a refused key is allowed, as in engineering mode, does not make it one that the recipe trusts.
+        let others = found.iter().filter(|found| found.is_public_key());
+        for found in others.filter(|found| !trusted.iter().any(|(_, key)| found.is(key))) {
             let what = format!("{} is inside, but not in `trusts` ({})", found.describe(), at(&written.place));
             self.note(found.problem(map, what));
         }
-        let is_inside = |key: &AnyKey| found.iter().any(|found| found.key.as_ref() == Some(key));
+        let is_inside = |key: &AnyKey| found.iter().any(|found| found.is(key));
         for (name, _) in trusted.iter().filter(|(_, key)| !is_inside(key)) {
             let key = keys.called(name);
             self.note(inside.problem(format!("key {key} is in `trusts`, but not inside {}", map.name())));
