@@ -391,6 +391,17 @@ fn what_only_the_bootloader_checks_is_not_said_to_be_right() {
     };
     undecided(&lot, |_, golden| spoilt(golden, 0x260, 1), &["check the SoftDevice", "not asked"]);
     undecided(&lot, |_, golden| spoilt(golden, 0x2A1, 3), &["the application's signature", "not asked"]);
+    let says = |golden: &mut Golden, at: u32, value: u32| {
+        for page in [0xFF000, 0xFE000] {
+            word(golden, page + at, value);
+            let bytes = golden.regions.iter().find(|region| region.at == page).unwrap().bytes[4..0x5C].to_vec();
+            word(golden, page, crc32(&bytes));
+        }
+    };
+    undecided(&lot, |_, golden| says(golden, 0x14, 1), &["that bank 1 is the current one", "not asked"]);
+    undecided(&lot, |_, golden| says(golden, 0x34, 9), &["brings a SoftDevice of 9 bytes", "not asked"]);
+    undecided(&lot, |_, golden| says(golden, 0x58, 1), &["is to wait for an update (1)", "not asked"]);
+    no(&lot, |_, golden| says(golden, 0x2C, 0xAA), &["lot.toml", "app.hex", "wait in its second bank (code 0xAA)"]);
 }
 
 /// A SoftDevice says where it ends, and the application begins there.
@@ -411,9 +422,22 @@ fn the_application_is_looked_for_where_the_planned_softdevice_ends() {
             .with_file("device.hex", device)
     };
     let lot = planned(&with(0x7F04));
+    let merged = planned(&merged(&lot.golden));
+    assert_eq!(plan::boots(&merged.product, &merged.golden), plan::Boots::default());
+    no(&merged, |_, golden| put(golden, 0x8080, &[8]), &["lot.toml", "all.hex", "the application has the CRC32"]);
     no(&lot, |_, golden| word(golden, 0x3008, 0x9000), &["lot.toml", "no image stands at 0x00009000"]);
     no(&lot, |_, golden| word(golden, 0x3008, u32::MAX - 1), &["lot.toml", "no image stands at 0xFFFFFFFF"]);
     no(&lot, |_, golden| word(golden, 0x3004, 0), &["lot.toml", "device.hex", "bytes, the page says"]);
+}
+
+/// The same in one file: boot record, SoftDevice, application, bootloader and settings page with its backup.
+fn merged(golden: &Golden) -> Lot {
+    let end = ":00000001FF\n";
+    let text = |region: &plan::Region| String::from_utf8(as_hex(region.at, &region.bytes)).unwrap().replace(end, "");
+    let file = (golden.regions.iter().map(text).collect::<String>() + end).into_bytes();
+    let image = image("all", "all.hex", &file, "is = \"raw\"");
+    let recipe = format!("{HEAD}chip = \"nRF52840\"\n{image}[uicr]\n{UICR}\n[lock]\napprotect = true\n");
+    Lot { recipe, files: [("all.hex".to_owned(), file)].into() }
 }
 
 #[test]

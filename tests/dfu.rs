@@ -85,7 +85,7 @@ mod proto {
 #[derive(Clone)]
 struct Packet {
     fw_version: u64,
-    kind: u64,
+    kind: Option<u64>,
     sizes: [u64; 3],
     hash_type: u64,
     hash: Vec<u8>,
@@ -102,7 +102,7 @@ impl Packet {
         hash.reverse();
         Self {
             fw_version: 4,
-            kind: 0,
+            kind: Some(0),
             sizes: [0, 0, firmware.len() as u64],
             hash_type: 3,
             hash,
@@ -121,7 +121,7 @@ impl Packet {
             proto::number(1, self.fw_version),
             proto::number(2, 52),
             proto::bytes(3, &proto::varint(0xCA)),
-            proto::number(4, self.kind),
+            self.kind.map(|kind| proto::number(4, kind)).unwrap_or_default(),
             proto::number(5, self.sizes[0]),
             proto::number(6, self.sizes[1]),
             proto::number(7, self.sizes[2]),
@@ -281,7 +281,7 @@ fn a_bootloader_in_a_package_shows_the_key_that_it_holds_and_whether_that_key_si
     let curve = turned(&bytes_from_hex(GENERATOR).unwrap());
     let firmware = [&[0x11; 64][..], &own, &curve].concat();
     let manifest = r#"{"manifest": {"bootloader": {"bin_file": "a.bin", "dat_file": "a.dat"}}}"#;
-    let packet = Packet { kind: 2, sizes: [0, firmware.len() as u64, 0], ..Packet::of(&firmware) };
+    let packet = Packet { kind: Some(2), sizes: [0, firmware.len() as u64, 0], ..Packet::of(&firmware) };
     for (by, expected) in [("p256-a", "which this bootloader holds itself"), ("p256-b", "by one of the keys")] {
         let package = Archive::of(packet.signed(&signer(by)), firmware.clone()).manifest(manifest).read().unwrap();
         let [held] = &package.firmwares[0].keys[..] else { panic!("one key, and the curve is none: {package:?}") };
@@ -406,7 +406,10 @@ fn firmware_that_is_not_what_the_init_packet_says_is_told() {
     contradicted(&|packet| packet.hash[0] ^= 1, "has the SHA-256");
     contradicted(&|packet| packet.sizes[2] += 1, "its init packet says 34");
     contradicted(&|packet| packet.sizes[0] = 5, "sd_size is 5 in an init packet for application");
-    contradicted(&|packet| packet.kind = 2, "the manifest lists it as application, its init packet is for bootloader");
+    contradicted(
+        &|packet| packet.kind = Some(2),
+        "the manifest lists it as application, its init packet is for bootloader",
+    );
     let package = Archive::of(Packet { is_debug: 1, ..Packet::of(FIRMWARE) }.unsigned(), FIRMWARE.to_vec());
     assert!(package.read().unwrap().explain(None, &list()).to_string().contains("is_debug"));
     let package = Archive::of(Packet { fw_version: 0xFFFF_FFFF, ..Packet::of(FIRMWARE) }.unsigned(), FIRMWARE.to_vec());
@@ -416,7 +419,8 @@ fn firmware_that_is_not_what_the_init_packet_says_is_told() {
 #[test]
 fn an_init_packet_that_is_none_stops_with_its_offset() {
     for (expected, bytes) in [
-        ("firmware type 9", spoilt(|packet| packet.kind = 9)),
+        ("firmware type 9", spoilt(|packet| packet.kind = Some(9))),
+        ("the init command at offset 0x6 has no type", spoilt(|packet| packet.kind = None)),
         ("hash of type 1", spoilt(|packet| packet.hash_type = 1)),
         ("SHA-256 of 31 bytes at offset 0x1c", spoilt(|packet| packet.hash.truncate(31))),
         ("boot_validation 7", spoilt(|packet| packet.validation = 7)),
@@ -610,6 +614,9 @@ fn a_settings_page_that_a_bootloader_would_not_follow_is_told() {
     page_told(0x08, 9, true, "the CRC32 is written as");
     page_told(0x08, 9, false, "the backup at 0x000FE000 says something else");
     page_told(0x20, 0, true, "there is no application to start");
+    for code in [0x01, 0xA5, 0xAA, 0xAC] {
+        page_told(0x2C, code, true, "0 bytes wait in its second bank");
+    }
     page_told(0x18, 1, true, "the page says 1025");
     page_told(0x1C, 1, true, "the application has the CRC32");
     page_told(0x2A2, 0, true, "CRC32 of the boot validations");

@@ -27,6 +27,10 @@ const VALIDATION_BYTES: usize = 64;
 
 const BANK_VALID: u32 = 1;
 
+/// What a bank's code says of firmware that waits in it: application, SoftDevice, bootloader, or the last two together.
+/// [nRF5 SDK nrf_dfu_types.h, NRF_DFU_BANK_VALID_…]
+const WAITING: [u32; 4] = [BANK_VALID, 0xA5, 0xAA, 0xAC];
+
 /// UICR and what lies above; nrfutil takes program flash only.
 const NOT_FLASH: u32 = 0x1000_0000;
 
@@ -246,8 +250,14 @@ pub struct Settings {
     pub app_crc: u32,
     /// 1: there is an application that may be started.
     pub bank_code: u32,
+    /// Length of what the second bank holds, in bytes.
+    pub bank_1_size: u32,
+    /// What waits in the second bank; 0 in a page from the factory.
+    pub bank_1_code: u32,
     /// Length of the SoftDevice of an update under way, in bytes.
     pub sd_size: u32,
+    /// 1: a bootloader that was built to heed it waits for an update instead of starting the application.
+    pub enter_dfu: u32,
     /// CRC32 over the boot validations as written, and as it is; layout 2 only.
     pub validation_crc: Option<(u32, u32)>,
     /// How the SoftDevice is checked at boot; layout 2 only.
@@ -314,7 +324,10 @@ fn taken_apart(at: u32, version: Version, page: &[u8], backup: Option<&[u8]>) ->
         app_size: word(0x18),
         app_crc: word(0x1C),
         bank_code: word(0x20),
+        bank_1_size: word(0x24),
+        bank_1_code: word(0x2C),
         sd_size: word(0x34),
+        enter_dfu: word(0x58),
         validation_crc,
         sd_validation,
         app_validation,
@@ -338,6 +351,13 @@ impl Settings {
         if self.bank_code != BANK_VALID {
             found.push(format!("its bank code is {}: there is no application to start", self.bank_code));
         }
+        // It is copied over what stands there before anything starts. [nRF5 SDK nrf_bootloader_fw_activation.c]
+        if WAITING.contains(&self.bank_1_code) {
+            found.push(format!(
+                "{} bytes wait in its second bank (code 0x{:02X}): the bootloader would put them over what is here",
+                self.bank_1_size, self.bank_1_code
+            ));
+        }
         if self.backup == Backup::Different {
             found.push(format!("the backup at 0x{:08X} says something else", self.at.saturating_sub(PAGE)));
         }
@@ -345,6 +365,21 @@ impl Settings {
             found.extend(self.about_another(application));
         }
         found
+    }
+
+    /// What it says beside the application in its first bank, and nobody looks into, one phrase each. Nothing of it stands in a
+    /// page that is made.
+    #[must_use]
+    pub fn beside(&self) -> Vec<String> {
+        let told = |word: u32, what: String| (word != 0).then_some(what);
+        [
+            told(self.bank_current, format!("that bank {} is the current one", self.bank_current)),
+            told(self.sd_size, format!("that an update brings a SoftDevice of {} bytes", self.sd_size)),
+            told(self.enter_dfu, format!("that the bootloader is to wait for an update ({})", self.enter_dfu)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     fn about_another(&self, application: &Flat) -> Vec<String> {
@@ -385,6 +420,7 @@ impl Settings {
             .with(Branch::new("checked", words(self.app_validation)))
             .with(Branch::new("SoftDevice", words(self.sd_validation)))
             .with(Branch::new("backup", backup));
+        let branch = self.beside().into_iter().fold(branch, |branch, what| branch.with(Branch::new("also says", what)));
         match &self.contradictions(application)[..] {
             [] => branch,
             contradictions => branch.warn(contradictions.join("; ")),
