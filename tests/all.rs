@@ -41,6 +41,7 @@ mod real_firmware;
 mod recipe;
 mod records;
 mod screens;
+mod settings;
 mod several;
 mod stamps;
 mod station;

@@ -274,6 +274,15 @@ fn words_that_do_not_fit_the_kind_of_image_are_refused() {
 }
 
 #[test]
+fn a_bootloader_that_says_it_holds_no_key_has_no_place_for_one() {
+    let patch = "trusts = [\"root\"]\npatch = { at = 0x14, form = \"spki\" }";
+    let lot = Lot::good().with("trusts = [\"root\"]", patch);
+    let problems = lot.problems();
+    let told = problems.iter().find(|problem| problem.what.contains("but `patch` puts one there"));
+    assert_eq!(told.and_then(|told| told.line), Some(lot.line_of("keys   = \"hw-key\"")), "{problems:#?}");
+}
+
+#[test]
 fn a_name_of_no_key_is_told_with_the_nearest() {
     for (from, to) in [
         ("trusts = [\"root\"]", "trusts = [\"roots\"]"),
