@@ -122,6 +122,24 @@ impl Golden {
         serde_json::to_vec(self)
     }
 
+    /// That of a unit with flash of its own, not yet sealed.
+    fn of_unit(&self, regions: Vec<Region>, own_key: String) -> Self {
+        Self {
+            schema: self.schema,
+            chip: self.chip.clone(),
+            product: self.product.clone(),
+            recipe: self.recipe,
+            regions,
+            words: self.words.clone(),
+            serial: self.serial.clone(),
+            lock: self.lock.clone(),
+            boot: self.boot.clone(),
+            readers: self.readers.clone(),
+            own_key: Some(own_key),
+            digest: nothing_yet(),
+        }
+    }
+
     fn seal(&mut self) -> Result<(), Problem> {
         let bytes = self.to_bytes().map_err(|error| Problem::new(self.product.clone(), error.to_string()))?;
         self.digest = Digest::of(&bytes);
@@ -182,23 +200,26 @@ impl Lot {
     pub fn for_unit(&self, serial: &Serial) -> Result<Option<Self>, Fault> {
         let key = self.product.key_for(serial).map_err(|what| no_key(&what, &[]))?;
         let Some(key) = key else { return Ok(None) };
-        let mut own = self.clone();
-        let mut problems = Vec::new();
-        for image in &mut own.product.images {
+        let (mut product, mut problems) = (self.product.clone(), Vec::new());
+        for image in &mut product.images {
             match self.product.patched(image, serial) {
                 Ok(map) => (image.map, image.patch) = (map, None),
                 Err(more) => problems.extend(more),
             }
         }
-        own.product.device_keys = None;
-        own.golden.regions = regions(&own.product, self.family, &mut problems);
-        own.golden.own_key = Some(ident::hex(key.spki()));
-        problems.extend(own.golden.seal().err());
+        product.device_keys = None;
+        let regions = regions(&product, self.family, &mut problems);
+        let mut golden = self.golden.of_unit(regions, ident::hex(key.spki()));
+        problems.extend(golden.seal().err());
         if !problems.is_empty() {
             return Err(no_key("a unit's own key cannot be put in place", &problems));
         }
-        let no = would_boot(&own.product, &own.golden);
-        if no.is_empty() { Ok(Some(own)) } else { Err(not_bootable(serial, &no)) }
+        let no = would_boot(&product, &golden);
+        if no.is_empty() {
+            Ok(Some(Self { product, family: self.family, golden }))
+        } else {
+            Err(not_bootable(serial, &no))
+        }
     }
 
     /// Whether the golden state is that of this unit, and not of what all units share.

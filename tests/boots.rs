@@ -172,6 +172,9 @@ fn each_units_own_key_is_asked_of_the_state_that_the_unit_gets() {
         lot.product.remarks
     );
     let own = lot.for_unit(&first).unwrap().unwrap();
+    let bytes = |lot: &Planned, image: usize| lot.product.images[image].map.segments().as_ptr();
+    assert_eq!(bytes(&own, 1), bytes(&lot, 1), "what all units share is not copied for each");
+    assert_ne!(bytes(&own, 0), bytes(&lot, 0));
     assert_eq!(plan::boots(&own.product, &own.golden), plan::Boots::default());
     let fault = lot.for_unit(&second).err().unwrap();
     assert_eq!(fault.code, "C-142");

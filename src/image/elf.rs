@@ -1,6 +1,6 @@
 //! ELF as compilers leave it: what its loadable segments put into flash. [System V ABI 4, ELF for the Arm Architecture]
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use object::{
     Endianness, elf,
@@ -74,7 +74,12 @@ pub(super) fn read(file: &Read) -> Result<Map, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(Map { name: file.name(), segments, written: Vec::new(), entry: Some(header.e_entry(little)) })
+    Ok(Map {
+        name: file.name(),
+        segments: segments.into(),
+        written: Arc::default(),
+        entry: Some(header.e_entry(little)),
+    })
 }
 
 /// So many bytes that nothing loads are searched for keys in every form, in order of the file. Debug information of a

@@ -205,7 +205,7 @@ impl ImageReport {
         let starts = map.segments().iter().map(|segment| segment.at).chain(images.iter().map(mcuboot::Image::program));
         let tables = starts.filter_map(|at| vectors::read(map, at, &vectors::SRAM).ok());
         let found = scan::keys(map, &asked.list);
-        let bootloader = bootloader::survey_with(map, &found, &asked.list);
+        let bootloader = bootloader::survey_with(map, &found, &images, &asked.list);
         let dumps = Dump::find(map, container != Container::Raw || asked.at.is_some());
         let (provision, mut broken) = provision(map, &dumps, &asked.list);
         broken.extend(dumps.iter().flat_map(|dump| storage::problems(map, dump)));
@@ -458,9 +458,9 @@ impl ProvisionReport {
 fn unusable_keys(map: &Map, provision: &Provision) -> Vec<Problem> {
     let keys = provision.content.keys().iter().enumerate();
     let problem = |(key, offset): (usize, usize)| {
-        // Two slot addresses and the count stand before the keys, a token before each hash.
-        let behind = u32::try_from(12 + 20 * key + 4 + offset).unwrap_or_default();
-        let at = provision.at.saturating_add(behind);
+        // A token stands before each hash.
+        let behind = u32::try_from(4 + offset).unwrap_or_default();
+        let at = provision.key_at(key).saturating_add(behind);
         let what = format!("key {key} of the provision data holds 0xFFFF at offset {offset} of its hash");
         map.problem_at(at, format!("{what}: NSIB starts nothing (at {})", address(at)))
     };

@@ -1,15 +1,15 @@
 //! The settings page of an nRF5 SDK bootloader: which application it may start. Made as nrfutil makes it, and read
 //! back as the bootloader reads it. [nordic-facts C6; pc-nrfutil 6.1.7, bl_dfu_sett.py]
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use serde::Serialize;
 
 use super::{crc32, init::Validation, le32};
 use crate::{
     fault::Problem,
-    ident::{Digest, hex},
-    image::{Map, Segment, tree::Branch},
+    ident::Digest,
+    image::{Map, Segment, softdevice::MBR_SIZE, tree::Branch},
 };
 
 /// Length of one flash page of an nRF52, in bytes; the backup stands one page below.
@@ -36,9 +36,6 @@ const NOT_FLASH: u32 = 0x1000_0000;
 
 /// More than the flash of any chip with such a bootloader: gaps are filled, and two bytes far apart must not fill memory.
 const SPAN_MAX: u32 = 2 << 20;
-
-/// Where the master boot record ends that no application contains.
-const MBR_END: u32 = 0x1000;
 
 /// Where a chip keeps the page. [pc-nrfutil 6.1.7, bl_dfu_sett.py]
 const PAGES: &[(&str, u32)] = &[
@@ -117,9 +114,9 @@ impl Flat {
         let mut bytes: Vec<u8> = Vec::new();
         let mut first = None;
         for segment in map.segments().iter().filter(|segment| segment.at < NOT_FLASH) {
-            let skipped = MBR_END.saturating_sub(segment.at) as usize;
+            let skipped = MBR_SIZE.saturating_sub(segment.at) as usize;
             let Some(part) = segment.bytes.get(skipped..).filter(|part| !part.is_empty()) else { continue };
-            let at = segment.at.max(MBR_END);
+            let at = segment.at.max(MBR_SIZE);
             let from = at - *first.get_or_insert(at);
             if u64::from(from) + part.len() as u64 > u64::from(SPAN_MAX) {
                 return Err(map.problem_at(at, format!("spans more than {SPAN_MAX} bytes, which no nRF52 has")));
@@ -192,41 +189,7 @@ pub fn image(name: &str, at: u32, page: &[u8]) -> Map {
     page.resize(page.len().next_multiple_of(4), 0xFF);
     let segment = |at| Segment { at, bytes: page.clone() };
     let segments = vec![segment(at.saturating_sub(PAGE)), segment(at)];
-    Map { name: name.to_owned(), segments, written: Vec::new(), entry: None }
-}
-
-/// The image as Intel HEX, record for record as nrfutil writes it: 16 bytes each, a new base before each 64 KiB.
-#[must_use]
-pub fn to_hex(map: &Map) -> String {
-    let mut text = String::new();
-    let mut base = None;
-    for segment in map.segments() {
-        let mut at = segment.at;
-        let mut rest = &segment.bytes[..];
-        while !rest.is_empty() {
-            if base != Some(at >> 16) {
-                base = Some(at >> 16);
-                let high = u16::try_from(at >> 16).unwrap_or_default();
-                text.push_str(&record(0, 4, &high.to_be_bytes()));
-            }
-            let room = 16.min(0x1_0000 - (at as usize & 0xFFFF)).min(rest.len());
-            let (line, after) = rest.split_at(room);
-            text.push_str(&record(u16::try_from(at & 0xFFFF).unwrap_or_default(), 0, line));
-            at = at.wrapping_add(u32::try_from(room).unwrap_or_default());
-            rest = after;
-        }
-    }
-    text.push_str(&record(0, 1, &[]));
-    text
-}
-
-fn record(offset: u16, kind: u8, bytes: &[u8]) -> String {
-    let [high, low] = offset.to_be_bytes();
-    let mut line = vec![u8::try_from(bytes.len()).unwrap_or_default(), high, low, kind];
-    line.extend_from_slice(bytes);
-    let sum = line.iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
-    line.push(sum);
-    format!(":{}\n", hex(&line).to_ascii_uppercase())
+    Map { name: name.to_owned(), segments: segments.into(), written: Arc::default(), entry: None }
 }
 
 /// A page, taken apart. Taken apart is not yet believed: [`Settings::contradictions`].

@@ -2,16 +2,13 @@
 
 use super::{Keys, Reading};
 use crate::{
-    image::{self, mcuboot, nsib::CounterOf},
+    image::{self, dfu::settings, mcuboot, nsib::CounterOf},
     page::{Placed, choice},
     recipe::{
         BootRegion, Counter, Image, KEY_HASH_WORDS, KeyHash, ReadBy, SerialStamp, Setting, Spot, Word, boot_region,
         written::{Written, WrittenCounter, WrittenKeyHash, WrittenUicr},
     },
 };
-
-/// A page of flash, in bytes. [nRF52840 PS v1.11, memory]
-const PAGE: u64 = 0x1000;
 
 impl Reading<'_> {
     pub(super) fn key_hash(&mut self, written: &WrittenKeyHash, keys: &Keys) -> Option<KeyHash> {
@@ -120,12 +117,13 @@ impl Reading<'_> {
     /// stand there. [nRF5 SDK nrf_mbr.h, MBR_PARAM_PAGE_ADDR]
     pub(super) fn parameters(&mut self, written: Option<&WrittenUicr>, images: &[Image]) {
         let Some(page) = written.and_then(|uicr| uicr.mbr_params.as_ref()) else { return };
-        let range = u64::from(page.value)..u64::from(page.value) + PAGE;
+        let size = u64::from(settings::PAGE);
+        let range = u64::from(page.value)..u64::from(page.value) + size;
         let touches = |one: &image::Segment| u64::from(one.at) < range.end && one.end() > range.start;
         for image in images {
             let segments = image.map.segments();
             let twin = |one: &image::Segment| {
-                segments.iter().any(|other| u64::from(other.at) == u64::from(one.at) + PAGE && other.bytes == one.bytes)
+                segments.iter().any(|other| u64::from(other.at) == u64::from(one.at) + size && other.bytes == one.bytes)
             };
             let backup = |one: &image::Segment| one.at == page.value && twin(one);
             let inside = segments.iter().find(|one| touches(one) && !backup(one));
