@@ -17,7 +17,7 @@ use crate::{
     file::Read,
     ident::Digest,
     image::tree::Branch,
-    keys::{AnyKey, Signature, Signed},
+    keys::{AnyKey, Signature},
 };
 
 /// What the envelope says is inside.
@@ -269,7 +269,7 @@ impl Envelope {
         let mut known = BTreeSet::new();
         let mut signed_by = Vec::new();
         for (name, key) in keys {
-            let made = |sig: &Vec<u8>| key.verifies(Signed::Message(&signed), Signature::Standard(sig));
+            let made = |sig: &Vec<u8>| key.verifies(&signed, Signature::Standard(sig));
             if self.signatures.iter().any(made) && known.insert(key.spki_sha256()) {
                 signed_by.push(name.clone());
             }

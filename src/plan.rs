@@ -122,6 +122,24 @@ impl Golden {
         serde_json::to_vec(self)
     }
 
+    /// That of a unit with flash of its own, not yet sealed.
+    fn of_unit(&self, regions: Vec<Region>, own_key: String) -> Self {
+        Self {
+            schema: self.schema,
+            chip: self.chip.clone(),
+            product: self.product.clone(),
+            recipe: self.recipe,
+            regions,
+            words: self.words.clone(),
+            serial: self.serial.clone(),
+            lock: self.lock.clone(),
+            boot: self.boot.clone(),
+            readers: self.readers.clone(),
+            own_key: Some(own_key),
+            digest: nothing_yet(),
+        }
+    }
+
     fn seal(&mut self) -> Result<(), Problem> {
         let bytes = self.to_bytes().map_err(|error| Problem::new(self.product.clone(), error.to_string()))?;
         self.digest = Digest::of(&bytes);
@@ -182,23 +200,26 @@ impl Lot {
     pub fn for_unit(&self, serial: &Serial) -> Result<Option<Self>, Fault> {
         let key = self.product.key_for(serial).map_err(|what| no_key(&what, &[]))?;
         let Some(key) = key else { return Ok(None) };
-        let mut own = self.clone();
-        let mut problems = Vec::new();
-        for image in &mut own.product.images {
+        let (mut product, mut problems) = (self.product.clone(), Vec::new());
+        for image in &mut product.images {
             match self.product.patched(image, serial) {
                 Ok(map) => (image.map, image.patch) = (map, None),
                 Err(more) => problems.extend(more),
             }
         }
-        own.product.device_keys = None;
-        own.golden.regions = regions(&own.product, self.family, &mut problems);
-        own.golden.own_key = Some(ident::hex(key.spki()));
-        problems.extend(own.golden.seal().err());
+        product.device_keys = None;
+        let regions = regions(&product, self.family, &mut problems);
+        let mut golden = self.golden.of_unit(regions, ident::hex(key.spki()));
+        problems.extend(golden.seal().err());
         if !problems.is_empty() {
             return Err(no_key("a unit's own key cannot be put in place", &problems));
         }
-        let no = would_boot(&own.product, &own.golden);
-        if no.is_empty() { Ok(Some(own)) } else { Err(not_bootable(serial, &no)) }
+        let no = would_boot(&product, &golden);
+        if no.is_empty() {
+            Ok(Some(Self { product, family: self.family, golden }))
+        } else {
+            Err(not_bootable(serial, &no))
+        }
     }
 
     /// Whether the golden state is that of this unit, and not of what all units share.
@@ -365,39 +386,38 @@ fn stamps(product: &Product, family: &dyn Family, problems: &mut Vec<Problem>) -
         let key = product.keys.get(&stamp.key).map(|key| key.spki_sha256().0);
         let hash = key.unwrap_or_default();
         let values: Vec<u32> = hash.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
-        words.extend(place(family, &stamp.at, "key_hash", &values, problems));
+        let value = |index: u32| values.get(index as usize).copied().unwrap_or(u32::MAX);
+        words.extend(place(family, &stamp.at, ("key_hash", recipe::KEY_HASH_WORDS), value, problems));
     }
     if let Some(counter) = &product.counter {
         // Slots are empty when erased; an initial value takes the first one, stored inverted so that bits only clear.
-        let first = if counter.initial == 0 { u32::MAX } else { !counter.initial };
-        let mut values = vec![u32::MAX; counter.slots as usize];
-        if let Some(slot) = values.first_mut() {
-            *slot = first;
-        }
-        words.extend(place(family, &counter.at, "counter", &values, problems));
+        let value = |index: u32| if index == 0 && counter.initial > 0 { !counter.initial } else { u32::MAX };
+        words.extend(place(family, &counter.at, ("counter", counter.slots), value, problems));
     }
     words
 }
 
+/// So many words under this name, each with its value. The recipe says how many: none is made before all have room.
 fn place(
     family: &dyn Family,
     spot: &recipe::Spot,
-    name: &str,
-    values: &[u32],
+    (name, words): (&str, u32),
+    value: impl Fn(u32) -> u32,
     problems: &mut Vec<Problem>,
 ) -> Vec<Word> {
-    let mut words = Vec::new();
-    for (step, &value) in (0..).zip(values) {
-        let Some(at) = family.spot(&spot.area, spot.index + step) else {
-            problems.push(spot.place.problem(no_room(family, spot, name, values.len())));
-            return Vec::new();
-        };
-        words.push(Word { name: format!("{name}[{step}]"), at, value, mask: u32::MAX });
+    let last = words.checked_sub(1).and_then(|last| spot.index.checked_add(last));
+    if last.and_then(|last| family.spot(&spot.area, last)).is_none() {
+        problems.push(spot.place.problem(no_room(family, spot, name, words)));
+        return Vec::new();
     }
-    words
+    let word = |step: u32| {
+        let at = family.spot(&spot.area, spot.index + step)?;
+        Some(Word { name: format!("{name}[{step}]"), at, value: value(step), mask: u32::MAX })
+    };
+    (0..words).filter_map(word).collect()
 }
 
-fn no_room(family: &dyn Family, spot: &recipe::Spot, name: &str, words: usize) -> String {
+fn no_room(family: &dyn Family, spot: &recipe::Spot, name: &str, words: u32) -> String {
     let areas: Vec<_> =
         family.areas().iter().map(|(area, words)| format!("{area}[0] to {area}[{}]", words - 1)).collect();
     let asked = format!("{name} needs {words} words from {}[{}]", spot.area, spot.index);
@@ -406,7 +426,7 @@ fn no_room(family: &dyn Family, spot: &recipe::Spot, name: &str, words: usize) -
 
 fn serial_at(product: &Product, family: &dyn Family, problems: &mut Vec<Problem>) -> Option<SerialAt> {
     let stamp = product.serial_stamp.as_ref()?;
-    let words = place(family, &stamp.at, "serial", &vec![0; stamp.words as usize], problems);
+    let words = place(family, &stamp.at, ("serial", stamp.words), |_| 0, problems);
     let at = words.first()?.at;
     Some(SerialAt { at, words: stamp.words })
 }

@@ -172,6 +172,9 @@ fn each_units_own_key_is_asked_of_the_state_that_the_unit_gets() {
         lot.product.remarks
     );
     let own = lot.for_unit(&first).unwrap().unwrap();
+    let bytes = |lot: &Planned, image: usize| lot.product.images[image].map.segments().as_ptr();
+    assert_eq!(bytes(&own, 1), bytes(&lot, 1), "what all units share is not copied for each");
+    assert_ne!(bytes(&own, 0), bytes(&lot, 0));
     assert_eq!(plan::boots(&own.product, &own.golden), plan::Boots::default());
     let fault = lot.for_unit(&second).err().unwrap();
     assert_eq!(fault.code, "C-142");
@@ -245,6 +248,40 @@ fn counters_that_stand_above_what_they_count_are_told_from_the_planned_bytes() {
     let slot = 0x9000 + 52 + 4 + 4;
     no(&alone, |_, golden| put(golden, slot, &(!9u16).to_le_bytes()), &[APPLICATION, "9"]);
     no(&alone, |_, golden| without(golden, "nsib-storage"), &["lot.toml", "no counter for MCUboot"]);
+}
+
+#[test]
+fn what_starts_an_nsib_that_is_not_first_or_an_mcuboot_at_no_slot_of_it_was_not_asked() {
+    let first = as_hex(0, &vectors(0));
+    let higher = Stored { b0: 0x4000, ..NRF52840 }.lot();
+    let higher = higher
+        .with("[stamp.nsib]", &format!("{}[stamp.nsib]", image("first", "first.hex", &first, "is = \"raw\"")))
+        .with_file("first.hex", first);
+    undecided(&planned(&higher), |_, _| (), &["b0.hex", "0x00004000", "was not asked"]);
+
+    let beside = as_hex(0x30000, &[&vectors(0x30000), &mcuboot::MAGIC.to_le_bytes()[..], &spki("p256-a")].concat());
+    let words = "is = \"mcuboot\"\nkeys = \"embedded\"\ntrusts = [\"p256-a\"]";
+    let beside = NRF52840
+        .lot()
+        .with("[stamp.nsib]", &format!("{}[stamp.nsib]", image("beside", "beside.hex", &beside, words)))
+        .with_file("beside.hex", beside);
+    undecided(&planned(&beside), |_, _| (), &["beside.hex", "0x00030000", "was not asked"]);
+    let unknown = |product: &mut Product| product.nsib.as_mut().unwrap().base = None;
+    undecided(&planned(&three_stages()), |product, _| unknown(product), &["app.hex", "0x0000A000", "was not asked"]);
+}
+
+#[test]
+fn where_a_bootloader_looks_and_what_it_counts_is_read_from_the_planned_bytes() {
+    let lot = planned(&Lot::good());
+    no(&lot, |_, golden| word(golden, 0x84, 0x8000), &[APPLICATION, BOOTLOADER, "looks at 0x00008000"]);
+    no(&lot, |_, golden| word(golden, 0x88, 0x1000_1084), &["lot.toml", BOOTLOADER, "reads it at 0x10001084"]);
+    no(&lot, |_, golden| word(golden, 0x90, 3), &["lot.toml", BOOTLOADER, "reads 3 from"]);
+
+    let lot = planned(&three_stages());
+    // Behind header, program, and the heads of the protected area and of its one entry.
+    let counter = 0x20000 + 32 + 16 + 8;
+    no(&lot, |_, golden| word(golden, counter, 0x1_0000), &["third.hex", "65536 does not fit the 16 bits"]);
+    no(&lot, |_, golden| put(golden, counter - 4, &[0x51]), &["third.hex", "no security counter that MCUboot reads"]);
 }
 
 /// NSIB, MCUboot with its key inside as its firmware, and an application; NSIB's storage counts for both.
@@ -357,6 +394,17 @@ fn what_only_the_bootloader_checks_is_not_said_to_be_right() {
     };
     undecided(&lot, |_, golden| spoilt(golden, 0x260, 1), &["check the SoftDevice", "not asked"]);
     undecided(&lot, |_, golden| spoilt(golden, 0x2A1, 3), &["the application's signature", "not asked"]);
+    let says = |golden: &mut Golden, at: u32, value: u32| {
+        for page in [0xFF000, 0xFE000] {
+            word(golden, page + at, value);
+            let bytes = golden.regions.iter().find(|region| region.at == page).unwrap().bytes[4..0x5C].to_vec();
+            word(golden, page, crc32(&bytes));
+        }
+    };
+    undecided(&lot, |_, golden| says(golden, 0x14, 1), &["that bank 1 is the current one", "not asked"]);
+    undecided(&lot, |_, golden| says(golden, 0x34, 9), &["brings a SoftDevice of 9 bytes", "not asked"]);
+    undecided(&lot, |_, golden| says(golden, 0x58, 1), &["is to wait for an update (1)", "not asked"]);
+    no(&lot, |_, golden| says(golden, 0x2C, 0xAA), &["lot.toml", "app.hex", "wait in its second bank (code 0xAA)"]);
 }
 
 /// A SoftDevice says where it ends, and the application begins there.
@@ -377,9 +425,22 @@ fn the_application_is_looked_for_where_the_planned_softdevice_ends() {
             .with_file("device.hex", device)
     };
     let lot = planned(&with(0x7F04));
+    let merged = planned(&merged(&lot.golden));
+    assert_eq!(plan::boots(&merged.product, &merged.golden), plan::Boots::default());
+    no(&merged, |_, golden| put(golden, 0x8080, &[8]), &["lot.toml", "all.hex", "the application has the CRC32"]);
     no(&lot, |_, golden| word(golden, 0x3008, 0x9000), &["lot.toml", "no image stands at 0x00009000"]);
     no(&lot, |_, golden| word(golden, 0x3008, u32::MAX - 1), &["lot.toml", "no image stands at 0xFFFFFFFF"]);
     no(&lot, |_, golden| word(golden, 0x3004, 0), &["lot.toml", "device.hex", "bytes, the page says"]);
+}
+
+/// The same in one file: boot record, SoftDevice, application, bootloader and settings page with its backup.
+fn merged(golden: &Golden) -> Lot {
+    let end = ":00000001FF\n";
+    let text = |region: &plan::Region| String::from_utf8(as_hex(region.at, &region.bytes)).unwrap().replace(end, "");
+    let file = (golden.regions.iter().map(text).collect::<String>() + end).into_bytes();
+    let image = image("all", "all.hex", &file, "is = \"raw\"");
+    let recipe = format!("{HEAD}chip = \"nRF52840\"\n{image}[uicr]\n{UICR}\n[lock]\napprotect = true\n");
+    Lot { recipe, files: [("all.hex".to_owned(), file)].into() }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::{
     boots::{UICR, sdk},
     crosscheck::{among, firmware, nsib, provision, read, rooted, told, vector},
     recipe::{APPLICATION, Application, Lot, as_hex, vectors},
-    stamps::NRF52840,
+    stamps::{NRF52840, image},
 };
 
 /// What imgtool signed with ed25519-a and SHA-512, or without any hash.
@@ -103,6 +103,29 @@ fn the_page_that_the_master_boot_record_erases_holds_nothing_but_the_backup_of_t
         let lot = sdk(&UICR.replace("0xFE000", page));
         among(&lot, &["lot.toml", "the master boot record erases its page", &page.replace("0x", "0x000")]);
     }
+    let page = planned_page();
+    let both = |behind: &[u8]| {
+        let text = |at: u32, bytes: &[u8]| String::from_utf8(as_hex(at, bytes)).unwrap();
+        let end = ":00000001FF\n";
+        let backup = text(0xFE000, &page) + &text(0xFEF00, behind) + &text(0xFF000, &page);
+        backup.replace(end, "") + end
+    };
+    let lot = |behind: &[u8]| {
+        let file = both(behind).into_bytes();
+        let mut lot = sdk(UICR);
+        let (from, to) = (lot.recipe.find("[stamp.dfu_settings]").unwrap(), lot.recipe.find("[lock]").unwrap());
+        lot.recipe.replace_range(from..to, "");
+        lot.with("[uicr]", &format!("{}[uicr]", image("page", "page.hex", &file, "is = \"raw\"")))
+            .with_file("page.hex", file)
+    };
+    assert!(lot(&[]).read_as(None).is_ok(), "a backup in a file");
+    among(&lot(&[1; 16]), &["lot.toml", "page.hex", "the master boot record erases its page", "0x000FEF00"]);
+}
+
+/// The settings page as it is made, without the one below.
+fn planned_page() -> Vec<u8> {
+    let golden = plan::lot(read(&sdk(UICR))).unwrap().golden;
+    golden.regions.iter().find(|region| region.at == 0xFF000).unwrap().bytes.clone()
 }
 
 #[test]

@@ -269,6 +269,18 @@ fn provision_data_with_other_keys_than_the_recipe_names_both() {
 }
 
 #[test]
+fn a_stored_hash_that_the_bootloader_takes_for_erased_is_told_with_its_address() {
+    let file = Read::from_memory("p.hex", provision("nrf52840-1key"));
+    let map = Map::from_hex(&file).unwrap();
+    let mut bytes = map.segments()[0].bytes.clone();
+    // Behind two slots, the number of keys and the token of the first.
+    bytes[12 + 4 + 6..12 + 4 + 8].fill(0xFF);
+    let lot = nsib(as_hex(map.first(), &bytes));
+    let problem = among(&lot, &["provision.hex", "the hash of key 0 holds 0xFFFF at byte 6", "0x00009034"]);
+    assert!(problem.line.is_some(), "{problem}");
+}
+
+#[test]
 fn keys_in_another_order_are_told_one_by_one() {
     let extra =
         |name: &str| format!("[key.{name}]\nfile = \"{name}.pem\"\nspki_sha256 = \"{}\"\n", key(name).spki_sha256());
@@ -459,9 +471,15 @@ pub(crate) fn refused(lot: &Lot, names: &[&str]) {
         let problem = problems.iter().find(hit).unwrap_or_else(|| panic!("{names:?}: {problems:#?}"));
         assert_eq!(problem.exit, Exit::KeyRefused, "{problem}");
     }
-    let engineering = lot.read_as(Some(Mode::Engineering));
-    let still = engineering.err().unwrap_or_default();
-    assert!(still.iter().all(|problem| problem.exit != Exit::KeyRefused), "{still:#?}");
+    // There the refusals are remarks, and everything else is told as everywhere.
+    let others: Vec<Problem> = lot.problems().into_iter().filter(|problem| problem.exit != Exit::KeyRefused).collect();
+    match lot.read_as(Some(Mode::Engineering)) {
+        Ok(product) => {
+            let hit = |remark: &&String| names.iter().all(|name| remark.contains(name));
+            assert!(others.is_empty() && product.remarks.iter().any(|remark| hit(&remark)), "{:#?}", product.remarks);
+        }
+        Err(still) => assert!(!others.is_empty() && still == others, "{still:#?}, expected {others:#?}"),
+    }
 }
 
 #[test]
@@ -621,6 +639,18 @@ fn a_release_of_other_images_keys_or_boards_names_both_files() {
     assert_eq!(allowed.exit, Exit::KeyRefused);
     let rebuilt = released(|_| ()).with_file(APPLICATION, as_hex(0x1000, &Application::good().signed()));
     told(&rebuilt, &["lot.toml", APPLICATION, "release.json", "not among the files"]);
+}
+
+#[test]
+fn a_key_that_signs_releases_and_goes_on_the_board_is_remarked() {
+    let allowed = |it: &mut serde_json::Value| {
+        let digest = key("p256-b").spki_sha256().to_string();
+        let keys = it["predicate"]["keys"].as_array_mut().unwrap();
+        keys.push(serde_json::json!({ "name": "ci", "spki_sha256": digest }));
+    };
+    let both = released(allowed).with("trusts = [\"root\"]", "trusts = [\"root\", \"ci\"]");
+    let told = |lot: &Lot| read(lot).remarks.iter().any(|remark| remark.contains("key `ci` signs releases and images"));
+    assert!(told(&both) && !told(&released(allowed)));
 }
 
 #[test]

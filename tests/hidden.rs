@@ -120,3 +120,59 @@ fn the_private_half_of_a_key_that_verifies_is_no_decryption_key() {
     let signer = signer.with_file(APPLICATION, as_hex(0x1000, &application.signed()));
     refused(&signer, None, &["lot.toml", "the key that signed", APPLICATION]);
 }
+
+/// The one problem of a lot says that an image for MCUboot is hidden there.
+fn stowaway(lot: &Lot, at: &str) {
+    let problems = lot.problems();
+    let [problem] = &problems[..] else { panic!("{at}: {problems:#?}") };
+    assert!(problem.to_string().contains("whose signature nobody would check"), "{problem}");
+    assert!(problem.to_string().contains(at), "{problem}");
+}
+
+#[test]
+fn an_image_for_mcuboot_that_no_hash_can_vouch_for_is_told_in_plain_bytes_all_the_same() {
+    let vector = |name: &str| std::fs::read(project("tests/vectors/mcuboot").join(name)).unwrap();
+    let mut damaged = vector("ed25519.bin");
+    damaged[0x300] ^= 1;
+    for (what, bytes) in [
+        ("whole", vector("ed25519.bin")),
+        ("encrypted", vector("ed25519-enc-x25519.bin")),
+        ("pure", vector("more/ed25519-pure.bin")),
+        ("damaged", damaged),
+    ] {
+        println!("{what}");
+        stowaway(&beside(&bytes), "0x00009000");
+    }
+    // Sixty-four headers of nothing stand before it.
+    let mut header = vec![0xFF; 0x1000];
+    header[..4].copy_from_slice(&rootstamp::image::mcuboot::MAGIC.to_le_bytes());
+    let behind = [header.repeat(64), vector("ed25519.bin")].concat();
+    let problems = beside(&behind).problems();
+    let told = |problem: &rootstamp::fault::Problem| problem.to_string().contains("more than 64 places");
+    assert!(problems.iter().any(told), "{problems:#?}");
+}
+
+#[test]
+fn a_published_key_behind_the_end_of_a_signed_application_is_refused() {
+    let signed = |behind: &[u8]| [&Application::by("p256-a").signed(), behind].concat();
+    let lot = |behind: &[u8]| chain("p256-a").with_file(APPLICATION, as_hex(0x1000, &signed(behind)));
+    refused(&lot(&development_key()), None, &[APPLICATION, "published development key", "is inside image"]);
+    assert!(lot(&spki("p256-b")).read_as(None).is_ok());
+}
+
+#[test]
+fn more_images_than_any_product_has_are_refused_before_one_is_read() {
+    let image = |number: usize| {
+        format!(
+            "[[image]]\nname = \"more{number}\"\nfile = \"none.bin\"\nis = \"raw\"\nat = 0x9000\nsha256 = \"{}\"\n\n",
+            "0".repeat(64)
+        )
+    };
+    let lot = |more: usize| chain("p256-a").with("[uicr]", &((0..more).map(image).collect::<String>() + "[uicr]"));
+    let (most, more) = (lot(62), lot(63));
+    let problems = more.problems();
+    let [problem] = &problems[..] else { panic!("{problems:#?}") };
+    assert!(problem.what.contains("at most 64 [[image]]"), "{problem}");
+    assert_eq!(problem.line, Some(more.line_of("\"more62\"") - 1));
+    assert!(most.problems().iter().all(|problem| !problem.what.contains("at most 64")));
+}

@@ -455,13 +455,37 @@ fn a_board_that_would_not_boot_is_told_why_before_it_is_written() {
     let heeds = Rules { heeds_life_cycle: true, ..FIRMWARE_RULES };
     let mut board = planned(&NRF5340);
     assert!(board.would_boot(&good, heeds).notes[0].contains("signatures are not checked"));
-    for state in [LifeCycle::Provisioning, LifeCycle::Secured] {
-        board.enter(state).unwrap();
-    }
+    board.enter(LifeCycle::Provisioning).unwrap();
+    assert!(board.would_boot(&good, heeds).notes[0].contains("PROVISIONING; a product ships as SECURED"));
+    board.enter(LifeCycle::Secured).unwrap();
     assert_eq!(board.would_boot(&good, heeds).notes, [""; 0]);
     board.enter(LifeCycle::Decommissioned).unwrap();
     does_not_boot(&board, &good, heeds, "DECOMMISSIONED");
     does_not_boot(&planned(&Asked { mcuboot_only: true, mcuboot_slots: 2, ..NRF5340 }), &good, heeds, "DECOMMISSIONED");
+    let mut board = planned(&NRF5340);
+    board.overwrite(0, 0xFFFF_1234).unwrap();
+    does_not_boot(&board, &good, heeds, "life-cycle state cannot be read");
+    assert!(board.would_boot(&good, FIRMWARE_RULES).yes(), "one that does not heed it starts");
+}
+
+#[test]
+fn storage_that_no_bootloader_can_have_is_told_why() {
+    let storage = |width: Width, base: u32| {
+        Storage::new(Layout::new(Generation::Sdk2026_05, width).unwrap(), base, Vec::new()).unwrap_err()
+    };
+    assert!(storage(Width::Two, 0x9002).contains("0x00009002 is no address of a word"));
+    assert!(storage(Width::Four, 0x9000).contains("counts its slots from 0x00FFD500"));
+    let made = NRF5340.make().unwrap();
+    let planned = |at: u32, size: u32| {
+        let file = Provision::read(&raw_map(at, &made.bytes)).unwrap();
+        Storage::planned(&file, NRF5340.generation, size).map(|storage| storage.base())
+    };
+    let needed = 0x28 + u32::try_from(made.bytes.len()).unwrap();
+    assert_eq!(planned(made.at, needed), Ok(0x00FF_8100));
+    let small = planned(made.at, needed - 1).unwrap_err();
+    assert_eq!(small, format!("{needed} bytes of provision data do not fit {} bytes of storage", needed - 1));
+    assert!(planned(made.at, u32::MAX).unwrap_err().contains("do not fit 4294967295 bytes"));
+    assert!(planned(0x2004, 0x280).unwrap_err().contains("does not tell where the storage begins"));
 }
 
 #[test]

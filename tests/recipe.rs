@@ -274,6 +274,15 @@ fn words_that_do_not_fit_the_kind_of_image_are_refused() {
 }
 
 #[test]
+fn a_bootloader_that_says_it_holds_no_key_has_no_place_for_one() {
+    let patch = "trusts = [\"root\"]\npatch = { at = 0x14, form = \"spki\" }";
+    let lot = Lot::good().with("trusts = [\"root\"]", patch);
+    let problems = lot.problems();
+    let told = problems.iter().find(|problem| problem.what.contains("but `patch` puts one there"));
+    assert_eq!(told.and_then(|told| told.line), Some(lot.line_of("keys   = \"hw-key\"")), "{problems:#?}");
+}
+
+#[test]
 fn a_name_of_no_key_is_told_with_the_nearest() {
     for (from, to) in [
         ("trusts = [\"root\"]", "trusts = [\"roots\"]"),
@@ -505,14 +514,31 @@ fn images_of_our_own_making_pass_when_nothing_is_wrong_with_them() {
 fn a_development_key_inside_a_bootloader_is_refused_with_its_name_and_address() {
     for inside in [development_key(), development_key()[27..].to_vec()] {
         let lot = bootloader_with(&inside);
-        let problem = told(&lot, DEVELOPMENT_NAME);
-        assert_eq!(problem.exit, Exit::KeyRefused);
-        assert!(problem.what.contains("at 0x00000014"), "{problem}");
-        assert!(problem.file.ends_with(BOOTLOADER) && problem.line == Some(4), "{problem}");
-        assert_eq!(all_at_once(&[problem]).exit.code(), 40);
-        let product = lot.read_as(Some(Mode::Engineering)).unwrap();
-        assert!(product.remarks[0].contains(DEVELOPMENT_NAME), "{:?}", product.remarks);
+        let problems = lot.problems();
+        let [refused, contradicted] = &problems[..] else { panic!("{problems:#?}") };
+        for problem in [refused, contradicted] {
+            assert!(problem.what.contains(DEVELOPMENT_NAME) && problem.what.contains("at 0x00000014"), "{problem}");
+            assert!(problem.file.ends_with(BOOTLOADER) && problem.line == Some(4), "{problem}");
+        }
+        assert_eq!((refused.exit, contradicted.exit), (Exit::KeyRefused, Exit::Usage));
+        assert!(contradicted.what.contains("`keys` = \"hw-key\" says that none is"), "{contradicted}");
+        assert_eq!(all_at_once(&problems).exit.code(), 40);
+        // Engineering mode lets the key pass, and no contradiction.
+        let problems = lot.read_as(Some(Mode::Engineering)).unwrap_err();
+        assert_eq!(problems.iter().map(|problem| &problem.what).collect::<Vec<_>>(), [&contradicted.what]);
         assert!(lot.read_as(Some(Mode::Training)).is_err());
+
+        let both = || embedded(&[spki("p256-a"), inside.clone()].concat());
+        let untrusted = both().read_as(Some(Mode::Engineering)).unwrap_err();
+        assert!(untrusted.len() == 1 && untrusted[0].what.contains("not in `trusts`"), "{untrusted:#?}");
+        let key = "[key.development]\nfile = \"development.der\"\n\
+                   spki_sha256 = \"e30466f6b8470c1f29070b17f1e2d3e94d445e3f608087fdc711e4382bb538b6\"\n\n[uicr]";
+        let mut trusted = both().with("[\"root\"]", "[\"root\", \"development\"]").with("[uicr]", key);
+        trusted.files.insert("development.der".to_owned(), development_key());
+        let product = trusted.read_as(Some(Mode::Engineering)).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let remarked = product.remarks.iter().filter(|remark| remark.contains(DEVELOPMENT_NAME));
+        assert!(remarked.count() >= 2, "{:?}", product.remarks);
+        assert!(trusted.problems().iter().all(|problem| problem.exit == Exit::KeyRefused));
     }
 }
 

@@ -84,7 +84,7 @@ const fn weak(family: Family, name: &'static str, pattern: Pattern) -> Known {
 const FW_INFO: [u8; 8] = [0xde, 0xe6, 0x1e, 0x28, 0x4c, 0xbb, 0xce, 0x8f];
 
 /// First two words of what NSIB finds behind a signed program. [sdk-nrf bl_validation; its tests name 0x86518483]
-const VALIDATION_INFO: [u8; 8] = [0xde, 0xe6, 0x1e, 0x28, 0x83, 0x84, 0x51, 0x86];
+pub(super) const VALIDATION_INFO: [u8; 8] = [0xde, 0xe6, 0x1e, 0x28, 0x83, 0x84, 0x51, 0x86];
 
 /// UUID 8EC90000-F315-4F60-9FB8-838830DAEA50 of the DFU service, last byte first. [nRF5 SDK ble_dfu.h]
 const DFU_UUID: [u8; 16] =
@@ -218,13 +218,17 @@ pub struct Survey {
 /// Looks at a file for signs and keys. A file above [`SEARCH_LIMIT`] shows none, and [`Trust::rests_on`] says so.
 #[must_use]
 pub fn survey(map: &Map, list: &RefuseList) -> Survey {
-    let found = if map.len() > SEARCH_LIMIT { Vec::new() } else { scan::keys(map, list) };
-    survey_with(map, &found, list)
+    let searched = map.len() <= SEARCH_LIMIT;
+    let found = if searched { scan::keys(map, list) } else { Vec::new() };
+    let images = if searched { mcuboot::all(map) } else { Vec::new() };
+    let images: Vec<mcuboot::Image> = images.into_iter().filter_map(|(_, image)| image.ok()).collect();
+    survey_with(map, &found, &images, list)
 }
 
-/// As [`survey`], with the keys that [`scan::keys`] found in this map already: to look for them twice takes twice as long.
+/// As [`survey`], with the keys that [`scan::keys`] and the images that [`mcuboot::all`] found in this map already: to look
+/// for them twice takes twice as long.
 #[must_use]
-pub fn survey_with(map: &Map, found: &[scan::Found], list: &RefuseList) -> Survey {
+pub fn survey_with(map: &Map, found: &[scan::Found], images: &[mcuboot::Image], list: &RefuseList) -> Survey {
     if map.len() > SEARCH_LIMIT {
         let rests_on = format!("Nothing was looked for: {} bytes are more than any of these chips has.", map.len());
         let trust = Trust { embedded: false, rests_on };
@@ -238,13 +242,12 @@ pub fn survey_with(map: &Map, found: &[scan::Found], list: &RefuseList) -> Surve
             vectors: Vec::new(),
         };
     }
-    let images: Vec<mcuboot::Image> = mcuboot::all(map).into_iter().filter_map(|(_, image)| image.ok()).collect();
     let mut tries = PRIVATE_TRIES;
     let mut keys: Vec<InsideKey> = found.iter().map(|found| inside(map, found, list, &mut tries)).collect();
     for key in &mut keys {
         key.in_tlvs = images.iter().any(|image| (image.program_end()..image.end).contains(&key.at));
     }
-    let mut families = families(map, &images, &keys);
+    let mut families = families(map, images, &keys);
     let bare = bare(map, &mut families);
     let starts = map.segments().iter().map(|segment| segment.at);
     Survey {

@@ -28,7 +28,8 @@ pub(super) fn read(file: &Read) -> Result<Map, Vec<Problem>> {
     let told = |what: Vec<String>| what.into_iter().map(|what| Problem::new(file.name(), what)).collect::<Vec<_>>();
     let header = header(&file.bytes).map_err(|what| told(vec![what]))?;
     let segments = pieces::of(header, &file.bytes).and_then(|pieces| joined(pieces, &file.bytes)).map_err(told)?;
-    Ok(Map { name: file.name(), segments, written: Vec::new(), entry: Some(header.e_entry(LITTLE)) })
+    let (segments, written) = (segments.into(), [].into());
+    Ok(Map { name: file.name(), segments, written, entry: Some(header.e_entry(LITTLE)) })
 }
 
 /// So many bytes that nothing loads are searched for keys in every form, in order of the file. Debug information of a

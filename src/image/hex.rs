@@ -172,7 +172,7 @@ impl Reader {
             return Err(self.problems);
         }
         self.records.sort_by_key(|record| record.at);
-        Ok(Map { name: self.name, segments, written: self.records, entry: self.entry })
+        Ok(Map { name: self.name, segments: segments.into(), written: self.records.into(), entry: self.entry })
     }
 
     /// Puts the records in order of address and joins those that touch.

@@ -3,7 +3,7 @@
 //!
 //! A [`Map`] is read once and strictly; what is flashed is what was checked here.
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, sync::Arc};
 
 use crate::{fault::Problem, file::Read, ident::Digest};
 
@@ -56,13 +56,14 @@ struct Written {
     line: u32,
 }
 
-/// Memory as an image file describes it: sorted, without overlap.
+/// Memory as an image file describes it: sorted, without overlap. A copy shares its bytes: the units of a lot differ in one
+/// image at most.
 #[derive(Clone, Debug)]
 pub struct Map {
     name: String,
-    segments: Vec<Segment>,
+    segments: Arc<[Segment]>,
     /// Sorted by address; empty for files without lines.
-    written: Vec<Written>,
+    written: Arc<[Written]>,
     entry: Option<u32>,
 }
 
@@ -99,7 +100,7 @@ impl Map {
         if segment.end() > 1 << 32 {
             return problem("does not fit between its address and the end of memory");
         }
-        Ok(Self { name: file.name(), segments: vec![segment], written: Vec::new(), entry: None })
+        Ok(Self { name: file.name(), segments: Arc::new([segment]), written: Arc::default(), entry: None })
     }
 
     /// Memory made of these pieces, under this name; `None` if there are none, or two of them share an address.
@@ -116,7 +117,7 @@ impl Map {
             }
         }
         let whole = joined.last().is_some_and(|last| last.end() <= 1 << 32);
-        whole.then(|| Self { name: name.into(), segments: joined, written: Vec::new(), entry: None })
+        whole.then(|| Self { name: name.into(), segments: joined.into(), written: Arc::default(), entry: None })
     }
 
     /// The file it came from, as the user named it.
@@ -190,7 +191,7 @@ impl Map {
     #[must_use]
     pub fn words(&self) -> Vec<(u32, u32)> {
         let mut words: Vec<(u32, u32)> = Vec::with_capacity(self.len() / 4 + self.segments.len() * 2);
-        for segment in &self.segments {
+        for segment in &*self.segments {
             for (address, byte) in (segment.at..=u32::MAX).zip(&segment.bytes) {
                 let (aligned, shift) = (address & !3, (address & 3) * 8);
                 if words.last().is_none_or(|(last, _)| *last != aligned) {
@@ -210,7 +211,7 @@ impl Map {
     pub fn digest(&self) -> Digest {
         let lengths: Vec<_> = self.segments.iter().map(|segment| (segment.bytes.len() as u64).to_le_bytes()).collect();
         let starts: Vec<_> = self.segments.iter().map(|segment| segment.at.to_le_bytes()).collect();
-        let segments = starts.iter().zip(&lengths).zip(&self.segments);
+        let segments = starts.iter().zip(&lengths).zip(&*self.segments);
         Digest::of_all(segments.flat_map(|((at, length), segment)| [&at[..], length, &segment.bytes]))
     }
 

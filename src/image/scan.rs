@@ -71,6 +71,23 @@ impl Found {
         format!("{} at 0x{:08X}", self.what(), self.at)
     }
 
+    /// Whether a bootloader could verify with it: a public key in any form, and no hash or half of one.
+    #[must_use]
+    pub const fn is_public_key(&self) -> bool {
+        match self.kind {
+            Kind::P256(_) | Kind::Other(_) => true,
+            Kind::Raw(form) => !form.is_hash() && !matches!(form, Form::Half(_)),
+            Kind::Private(_) => false,
+        }
+    }
+
+    /// Whether it is this key, in whatever form it stands there.
+    #[must_use]
+    pub fn is(&self, key: &AnyKey) -> bool {
+        let refused = self.refused.as_ref().filter(|_| self.is_public_key());
+        self.key.as_ref() == Some(key) || refused.is_some_and(|refused| refused.spki_sha256 == key.spki_sha256())
+    }
+
     /// Which decryption key it is, if it is a private key that decrypts images: the one kind that may be declared.
     #[must_use]
     pub fn decryption_key(&self, map: &Map) -> Option<DecryptionKey> {

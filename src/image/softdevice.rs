@@ -12,11 +12,11 @@ use crate::ident::{Digest, hex};
 pub const MBR_SIZE: u32 = 0x1000;
 
 /// How far behind the begin of a SoftDevice its structure stands. [nrf_sdm.h, SOFTDEVICE_INFO_STRUCT_OFFSET]
-const INFO: u32 = 0x2000;
+pub(super) const INFO: u32 = 0x2000;
 
 /// Second word of the structure. No header of Nordic's names it; programs for nRF52 call it `SD_MAGIC_NUMBER`. [S130 2.0.1,
 /// S132 2.0.1 and 5.1.0 themselves]
-const MAGIC: u32 = 0x51B1_E5DB;
+pub(super) const MAGIC: u32 = 0x51B1_E5DB;
 
 /// First byte of the structure: its length. The first SoftDevices end it behind the firmware id, later ones behind the
 /// revision; what lies behind its length is no field. [S132 2.0.1 and 5.1.0 themselves; nrf_sdm.h, SD_ID_GET]

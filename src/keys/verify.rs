@@ -8,17 +8,6 @@ use ring::signature::{
 
 use super::{Algorithm, AnyKey, Hash};
 
-/// What a signature is over.
-#[derive(Clone, Copy, Debug)]
-pub enum Signed<'a> {
-    /// These bytes, hashed as the algorithm itself demands: SHA-256 for P-256 and RSA (PSS), SHA-384 for P-384. Ed25519
-    /// signs them as they are ("pure").
-    Message(&'a [u8]),
-    /// The hash of these bytes. For ECDSA and RSA this is the same as the message if it is their hash, and no
-    /// signature otherwise; Ed25519 signs the hash as if it were the message, as MCUboot's images do.
-    HashOf(&'a [u8], Hash),
-}
-
 /// A signature, and how its numbers are written.
 #[derive(Clone, Copy, Debug)]
 pub enum Signature<'a> {
@@ -31,29 +20,19 @@ pub enum Signature<'a> {
 }
 
 impl AnyKey {
-    /// Whether this key made this signature. A key that only encrypts never did.
+    /// Whether this key made this signature over a message: hashed as the algorithm itself demands, with SHA-256 for P-256
+    /// and RSA (PSS), SHA-384 for P-384; Ed25519 signs it as it is ("pure"). A key that only encrypts never did.
     #[must_use]
-    pub fn verifies(&self, signed: Signed<'_>, signature: Signature<'_>) -> bool {
-        let standard = |algorithm: &'static dyn VerificationAlgorithm, own: Hash| {
-            let (Signature::Standard(bytes), Some(message)) = (signature, signed.message(own)) else { return false };
+    pub fn verifies(&self, message: &[u8], signature: Signature<'_>) -> bool {
+        let standard = |algorithm: &'static dyn VerificationAlgorithm| {
+            let Signature::Standard(bytes) = signature else { return false };
             UnparsedPublicKey::new(algorithm, self.raw()).verify(message, bytes).is_ok()
         };
         match self.algorithm() {
-            Algorithm::P256 => signed.message(Hash::Sha256).is_some_and(|message| self.p256_made(message, signature)),
-            Algorithm::P384 => signed.message(Hash::Sha384).is_some_and(|message| self.p384_made(message, signature)),
-            Algorithm::Rsa2048 | Algorithm::Rsa3072 => standard(&RSA_PSS_2048_8192_SHA256, Hash::Sha256),
-            Algorithm::Ed25519 => {
-                let Signature::Standard(bytes) = signature else { return false };
-                let hash;
-                let message = match signed {
-                    Signed::Message(message) => message,
-                    Signed::HashOf(message, kind) => {
-                        hash = kind.of(message);
-                        &hash
-                    }
-                };
-                UnparsedPublicKey::new(&ED25519, self.raw()).verify(message, bytes).is_ok()
-            }
+            Algorithm::P256 => self.p256_made(message, signature),
+            Algorithm::P384 => self.p384_made(message, signature),
+            Algorithm::Rsa2048 | Algorithm::Rsa3072 => standard(&RSA_PSS_2048_8192_SHA256),
+            Algorithm::Ed25519 => standard(&ED25519),
             Algorithm::X25519 => false,
         }
     }
@@ -78,16 +57,6 @@ impl AnyKey {
             Signature::Standard(der) => made(&ECDSA_P384_SHA384_ASN1, der),
             Signature::Fixed(rs) => made(&ECDSA_P384_SHA384_FIXED, rs),
             Signature::FixedLittleEndian(rs) => made(&ECDSA_P384_SHA384_FIXED, &halves_reversed(rs)),
-        }
-    }
-}
-
-impl<'a> Signed<'a> {
-    /// The message, if it is hashed with the only hash that fits.
-    fn message(self, own: Hash) -> Option<&'a [u8]> {
-        match self {
-            Self::Message(message) => Some(message),
-            Self::HashOf(message, hash) => (hash == own).then_some(message),
         }
     }
 }

@@ -118,6 +118,14 @@ impl Planned<'_> {
         self.golden.words.iter().filter(of)
     }
 
+    /// What cannot be said of a bootloader that the chip does not start itself.
+    fn starter(&self, bootloader: &Image) -> Option<String> {
+        let (name, file, first) = (&bootloader.name, &bootloader.file, bootloader.map.first());
+        let elsewhere = first != self.flash.start;
+        elsewhere
+            .then(|| format!("image `{name}` ({file}) begins at 0x{first:08X}: what starts it there was not asked"))
+    }
+
     /// Whether the chip, or what stands before it, can start from this image's first bytes.
     fn starts(&self, image: &Image) -> Vec<Problem> {
         match self.memory(image) {

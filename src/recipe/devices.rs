@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
+    sync::Arc,
 };
 
 use super::{SerialRule, shelf::Shelf};
@@ -36,7 +37,7 @@ pub struct DeviceKeys {
     pub file: String,
     /// SHA-256 over every serial number and the key it gets, wherever that key stood.
     pub digest: Digest,
-    rows: BTreeMap<Serial, PublicKey>,
+    rows: Arc<BTreeMap<Serial, PublicKey>>,
 }
 
 impl DeviceKeys {
@@ -114,7 +115,7 @@ impl Reader<'_> {
         if rows.is_empty() && told.is_empty() {
             told.push(plain(Problem::new(file.name(), "names no unit")));
         }
-        (DeviceKeys { file: name.to_owned(), digest: digest(&rows), rows }, told)
+        (DeviceKeys { file: name.to_owned(), digest: digest(&rows), rows: Arc::new(rows) }, told)
     }
 
     fn serial(&self, file: &Read, row: &Row<'_>, told: &mut Vec<Told>) -> Option<Serial> {

@@ -458,10 +458,9 @@ impl Chain<'_> {
     }
 }
 
-/// The storage of a key: token and hash, behind the two slots and the number of keys.
+/// A problem of a stored key, with its address.
 fn at_key(image: &Image, provision: &Provision, index: usize, what: &str) -> Problem {
-    let offset = u32::try_from(12 + 20 * index).unwrap_or_default();
-    let at = provision.at.saturating_add(offset);
+    let at = provision.key_at(index);
     let what = format!("{what} (0x{at:08X})");
     if image.made.is_some() { image.place.problem(what) } else { image.map.problem_at(at, what) }
 }

@@ -1,6 +1,6 @@
 //! Whether a recipe builds what a release manifest vouches for: every contradiction names both files.
 
-use super::{Image, Is, Placed};
+use super::{Image, Placed};
 use crate::{
     fault::{Exit, Problem},
     ident::Digest,
@@ -51,7 +51,7 @@ fn differences(image: &Image, vouched: &Vouched, manifest: &str) -> Vec<Problem>
     let version = about.map(|about| about.header.version.to_string());
     let counter = about.and_then(mcuboot::Image::security_counter);
     let signer = about.and_then(mcuboot::Image::signer);
-    let word = word(image.is);
+    let word = image.is.word();
     let said = |what: &str, is: Option<String>, says: &str| {
         let is = is.unwrap_or_else(|| "none".to_owned());
         image
@@ -60,7 +60,7 @@ fn differences(image: &Image, vouched: &Vouched, manifest: &str) -> Vec<Problem>
     };
     let mut found = Vec::new();
     if vouched.is != word {
-        found.push(said("the kind", Some(word), &vouched.is));
+        found.push(said("the kind", Some(word.to_owned()), &vouched.is));
     }
     if let Some(says) = vouched.version.as_ref().filter(|says| Some(*says) != version.as_ref()) {
         found.push(said("version", version, says));
@@ -72,9 +72,4 @@ fn differences(image: &Image, vouched: &Vouched, manifest: &str) -> Vec<Problem>
         found.push(said("signer", signer.as_ref().map(Digest::to_string), &says.to_string()));
     }
     found
-}
-
-/// As a recipe writes it.
-fn word(is: Is) -> String {
-    serde_json::to_value(is).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }

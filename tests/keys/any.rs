@@ -6,7 +6,7 @@ use rootstamp::{
     fault::{Exit, Problem},
     file,
     ident::{bytes_from_hex, hex},
-    keys::{self, Algorithm, AnyKey, Container, Given, Hash, NsibRule, Signature, Signed},
+    keys::{self, Algorithm, AnyKey, Container, Given, Hash, NsibRule, Signature},
 };
 use serde_json::Value;
 
@@ -245,7 +245,9 @@ fn signatures_that_imgtool_made_verify_with_their_key_only() {
     ] {
         let (message, signature) = image(name, kind);
         let made = |key: &AnyKey, message: &[u8], signature: &[u8]| {
-            key.verifies(Signed::HashOf(message, hash), Signature::Standard(signature))
+            // Images are signed by Ed25519 over their hash, as if it were the message.
+            let hashed = if kind == 0x24 { hash.of(message) } else { message.to_vec() };
+            key.verifies(&hashed, Signature::Standard(signature))
         };
         assert!(made(&key(signer), &message, &signature), "{name}");
         for (other, _) in KEYS.iter().filter(|(other, _)| *other != signer) {
@@ -263,43 +265,42 @@ fn signatures_that_imgtool_made_verify_with_their_key_only() {
         }
         assert!(!made(&key(signer), &message, &signature[1..]) && !made(&key(signer), &message, &[]));
         let other_hash = if hash == Hash::Sha512 { Hash::Sha384 } else { Hash::Sha512 };
-        assert!(!key(signer).verifies(Signed::HashOf(&message, other_hash), Signature::Standard(&signature)), "{name}");
+        assert!(!key(signer).verifies(&other_hash.of(&message), Signature::Standard(&signature)), "{name}");
     }
 }
 
 #[test]
 fn rsa_signatures_are_pss_with_a_salt_as_long_as_the_hash() {
     let message = bytes("key-ids.json");
-    let made = |name: &str, file: &str| {
-        key(name).verifies(Signed::Message(&message), Signature::Standard(&bytes(&format!("{name}.{file}"))))
-    };
+    let made =
+        |name: &str, file: &str| key(name).verifies(&message, Signature::Standard(&bytes(&format!("{name}.{file}"))));
     assert!(made("rsa2048-a", "pss.sig") && made("rsa3072-a", "pss.sig"));
     assert!(
         !made("rsa2048-a", "pkcs15.sig") && !made("rsa3072-a", "pkcs15.sig") && !made("rsa2048-a", "pss-salt20.sig")
     );
     let fixed = bytes("rsa2048-a.pss.sig");
-    assert!(!key("rsa2048-a").verifies(Signed::Message(&message), Signature::Fixed(&fixed)));
+    assert!(!key("rsa2048-a").verifies(&message, Signature::Fixed(&fixed)));
 }
 
 #[test]
 fn signatures_of_nordics_own_tools_verify_in_the_order_each_writes_them() {
     let (hash, signature) = (vector("nsib/app.sha256.bin"), vector("nsib/app.ecdsa.sig"));
     let p256 = key("p256-a");
-    assert!(p256.verifies(Signed::Message(&hash), Signature::Fixed(&signature)));
-    assert!(!p256.verifies(Signed::Message(&hash), Signature::FixedLittleEndian(&signature)));
-    assert!(!p256.verifies(Signed::Message(&hash), Signature::Standard(&signature)));
+    assert!(p256.verifies(&hash, Signature::Fixed(&signature)));
+    assert!(!p256.verifies(&hash, Signature::FixedLittleEndian(&signature)));
+    assert!(!p256.verifies(&hash, Signature::Standard(&signature)));
     // Packet { signed_command = 2 { command = 1 { … }, signature_type = 2, signature = 3 } }. [dfu-cc.proto]
     let packet = vector("nrf5sdk/app/app-at-0x26000.dat");
     let little = &packet[packet.len() - 64..];
     // The signature is over the InitCommand alone: field 2 of the command, which is 63 bytes long here.
     let command = &packet[9..72];
     assert_eq!(packet[7..9], [0x12, 63]);
-    assert!(p256.verifies(Signed::Message(command), Signature::FixedLittleEndian(little)));
-    assert!(!p256.verifies(Signed::Message(command), Signature::Fixed(little)));
+    assert!(p256.verifies(command, Signature::FixedLittleEndian(little)));
+    assert!(!p256.verifies(command, Signature::Fixed(little)));
     let (hex_file, pure) = (vector("payload/app-at-0xC200.hex"), vector("nsib/app.ed25519.sig"));
     let contents = contents_of(&hex_file);
-    assert!(key("ed25519-a").verifies(Signed::Message(&contents), Signature::Standard(&pure)));
-    assert!(!key("ed25519-b").verifies(Signed::Message(&contents), Signature::Standard(&pure)));
+    assert!(key("ed25519-a").verifies(&contents, Signature::Standard(&pure)));
+    assert!(!key("ed25519-b").verifies(&contents, Signature::Standard(&pure)));
 }
 
 /// The bytes that an Intel HEX file describes, if they are one piece.
@@ -320,7 +321,7 @@ fn a_p384_signature_verifies_in_every_order() {
         rest = &rest[2 + number.len()..];
     }
     let little: Vec<u8> = fixed.chunks(48).flat_map(|half| half.iter().rev().copied()).collect();
-    let made = |signature| key("p384-a").verifies(Signed::Message(&message), signature);
+    let made = |signature| key("p384-a").verifies(&message, signature);
     assert!(made(Signature::Fixed(&fixed)) && made(Signature::FixedLittleEndian(&little)));
     assert!(!made(Signature::Fixed(&little)) && !made(Signature::FixedLittleEndian(&fixed)));
 }
@@ -336,7 +337,7 @@ proptest! {
         let _ = (AnyKey::at_start(&bytes), AnyKey::from_certificate(&bytes), AnyKey::from_pkcs1(&bytes));
         for (name, _) in KEYS {
             for signature in [Signature::Standard(&bytes), Signature::Fixed(&bytes), Signature::FixedLittleEndian(&bytes)] {
-                prop_assert!(!key(name).verifies(Signed::Message(b"GW3"), signature));
+                prop_assert!(!key(name).verifies(b"GW3", signature));
             }
         }
     }

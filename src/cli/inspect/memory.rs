@@ -133,6 +133,7 @@ struct DfuSettingsReport {
     app_size: u32,
     app_crc32: String,
     bank_code: u32,
+    bank_1_code: u32,
     sd_size: u32,
     app_validation: Option<Validation>,
     sd_validation: Option<Validation>,
@@ -205,7 +206,7 @@ impl ImageReport {
         let starts = map.segments().iter().map(|segment| segment.at).chain(images.iter().map(mcuboot::Image::program));
         let tables = starts.filter_map(|at| vectors::read(map, at, &vectors::SRAM).ok());
         let found = scan::keys(map, &asked.list);
-        let bootloader = bootloader::survey_with(map, &found, &asked.list);
+        let bootloader = bootloader::survey_with(map, &found, &images, &asked.list);
         let dumps = Dump::find(map, container != Container::Raw || asked.at.is_some());
         let (provision, mut broken) = provision(map, &dumps, &asked.list);
         broken.extend(dumps.iter().flat_map(|dump| storage::problems(map, dump)));
@@ -458,9 +459,9 @@ impl ProvisionReport {
 fn unusable_keys(map: &Map, provision: &Provision) -> Vec<Problem> {
     let keys = provision.content.keys().iter().enumerate();
     let problem = |(key, offset): (usize, usize)| {
-        // Two slot addresses and the count stand before the keys, a token before each hash.
-        let behind = u32::try_from(12 + 20 * key + 4 + offset).unwrap_or_default();
-        let at = provision.at.saturating_add(behind);
+        // A token stands before each hash.
+        let behind = u32::try_from(4 + offset).unwrap_or_default();
+        let at = provision.key_at(key).saturating_add(behind);
         let what = format!("key {key} of the provision data holds 0xFFFF at offset {offset} of its hash");
         map.problem_at(at, format!("{what}: NSIB starts nothing (at {})", address(at)))
     };
@@ -477,6 +478,7 @@ impl DfuSettingsReport {
             app_size: found.app_size,
             app_crc32: format!("{:08x}", found.app_crc),
             bank_code: found.bank_code,
+            bank_1_code: found.bank_1_code,
             sd_size: found.sd_size,
             app_validation: found.app_validation,
             sd_validation: found.sd_validation,

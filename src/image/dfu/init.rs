@@ -202,7 +202,9 @@ fn command_of(slice: Slice<'_>, signature: Option<Signature>) -> Result<Init, St
 
 fn init_of(slice: Slice<'_>, signature: Option<Signature>) -> Result<Init, String> {
     let mut init = Message::read("the init command", slice)?;
-    let kind = init.number(4, "type")?.unwrap_or_default();
+    // The bootloader asks whether it is there; a missing one is no application. [nRF5 SDK nrf_dfu_ver_validation.c, fw_type_ok]
+    let kind = init.number(4, "type")?;
+    let kind = init.need("type", kind)?;
     let hash = init.bytes(8, "hash")?;
     let hash = init.need("hash", hash)?;
     let is_debug = init.number(9, "is_debug")?.unwrap_or_default();

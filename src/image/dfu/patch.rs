@@ -3,6 +3,8 @@
 //! The place is recognised, not believed: a key on the curve stands there, or the words that a bootloader built for
 //! this purpose holds instead. After the change the only key inside is the unit's.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -239,7 +241,7 @@ impl Patch {
     fn written(self, map: &Map, key: &PublicKey) -> Option<Map> {
         let mut patched = map.clone();
         let index = patched.segments.partition_point(|segment| segment.at <= self.at).checked_sub(1)?;
-        let segment = patched.segments.get_mut(index)?;
+        let segment = Arc::make_mut(&mut patched.segments).get_mut(index)?;
         let from = (self.at - segment.at) as usize;
         let bytes = self.form.bytes(key);
         segment.bytes.get_mut(from..from + bytes.len())?.copy_from_slice(&bytes);

@@ -1,15 +1,15 @@
 //! The settings page of an nRF5 SDK bootloader: which application it may start. Made as nrfutil makes it, and read
 //! back as the bootloader reads it. [nordic-facts C6; pc-nrfutil 6.1.7, bl_dfu_sett.py]
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use serde::Serialize;
 
 use super::{crc32, init::Validation, le32};
 use crate::{
     fault::Problem,
-    ident::{Digest, hex},
-    image::{Map, Segment, tree::Branch},
+    ident::Digest,
+    image::{Map, Segment, softdevice::MBR_SIZE, tree::Branch},
 };
 
 /// Length of one flash page of an nRF52, in bytes; the backup stands one page below.
@@ -27,14 +27,15 @@ const VALIDATION_BYTES: usize = 64;
 
 const BANK_VALID: u32 = 1;
 
+/// What a bank's code says of firmware that waits in it: application, SoftDevice, bootloader, or the last two together.
+/// [nRF5 SDK nrf_dfu_types.h, NRF_DFU_BANK_VALID_…]
+const WAITING: [u32; 4] = [BANK_VALID, 0xA5, 0xAA, 0xAC];
+
 /// UICR and what lies above; nrfutil takes program flash only.
 const NOT_FLASH: u32 = 0x1000_0000;
 
 /// More than the flash of any chip with such a bootloader: gaps are filled, and two bytes far apart must not fill memory.
 const SPAN_MAX: u32 = 2 << 20;
-
-/// Where the master boot record ends that no application contains.
-const MBR_END: u32 = 0x1000;
 
 /// Where a chip keeps the page. [pc-nrfutil 6.1.7, bl_dfu_sett.py]
 const PAGES: &[(&str, u32)] = &[
@@ -113,9 +114,9 @@ impl Flat {
         let mut bytes: Vec<u8> = Vec::new();
         let mut first = None;
         for segment in map.segments().iter().filter(|segment| segment.at < NOT_FLASH) {
-            let skipped = MBR_END.saturating_sub(segment.at) as usize;
+            let skipped = MBR_SIZE.saturating_sub(segment.at) as usize;
             let Some(part) = segment.bytes.get(skipped..).filter(|part| !part.is_empty()) else { continue };
-            let at = segment.at.max(MBR_END);
+            let at = segment.at.max(MBR_SIZE);
             let from = at - *first.get_or_insert(at);
             if u64::from(from) + part.len() as u64 > u64::from(SPAN_MAX) {
                 return Err(map.problem_at(at, format!("spans more than {SPAN_MAX} bytes, which no nRF52 has")));
@@ -188,41 +189,7 @@ pub fn image(name: &str, at: u32, page: &[u8]) -> Map {
     page.resize(page.len().next_multiple_of(4), 0xFF);
     let segment = |at| Segment { at, bytes: page.clone() };
     let segments = vec![segment(at.saturating_sub(PAGE)), segment(at)];
-    Map { name: name.to_owned(), segments, written: Vec::new(), entry: None }
-}
-
-/// The image as Intel HEX, record for record as nrfutil writes it: 16 bytes each, a new base before each 64 KiB.
-#[must_use]
-pub fn to_hex(map: &Map) -> String {
-    let mut text = String::new();
-    let mut base = None;
-    for segment in map.segments() {
-        let mut at = segment.at;
-        let mut rest = &segment.bytes[..];
-        while !rest.is_empty() {
-            if base != Some(at >> 16) {
-                base = Some(at >> 16);
-                let high = u16::try_from(at >> 16).unwrap_or_default();
-                text.push_str(&record(0, 4, &high.to_be_bytes()));
-            }
-            let room = 16.min(0x1_0000 - (at as usize & 0xFFFF)).min(rest.len());
-            let (line, after) = rest.split_at(room);
-            text.push_str(&record(u16::try_from(at & 0xFFFF).unwrap_or_default(), 0, line));
-            at = at.wrapping_add(u32::try_from(room).unwrap_or_default());
-            rest = after;
-        }
-    }
-    text.push_str(&record(0, 1, &[]));
-    text
-}
-
-fn record(offset: u16, kind: u8, bytes: &[u8]) -> String {
-    let [high, low] = offset.to_be_bytes();
-    let mut line = vec![u8::try_from(bytes.len()).unwrap_or_default(), high, low, kind];
-    line.extend_from_slice(bytes);
-    let sum = line.iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
-    line.push(sum);
-    format!(":{}\n", hex(&line).to_ascii_uppercase())
+    Map { name: name.to_owned(), segments: segments.into(), written: Arc::default(), entry: None }
 }
 
 /// A page, taken apart. Taken apart is not yet believed: [`Settings::contradictions`].
@@ -246,8 +213,14 @@ pub struct Settings {
     pub app_crc: u32,
     /// 1: there is an application that may be started.
     pub bank_code: u32,
+    /// Length of what the second bank holds, in bytes.
+    pub bank_1_size: u32,
+    /// What waits in the second bank; 0 in a page from the factory.
+    pub bank_1_code: u32,
     /// Length of the SoftDevice of an update under way, in bytes.
     pub sd_size: u32,
+    /// 1: a bootloader that was built to heed it waits for an update instead of starting the application.
+    pub enter_dfu: u32,
     /// CRC32 over the boot validations as written, and as it is; layout 2 only.
     pub validation_crc: Option<(u32, u32)>,
     /// How the SoftDevice is checked at boot; layout 2 only.
@@ -314,7 +287,10 @@ fn taken_apart(at: u32, version: Version, page: &[u8], backup: Option<&[u8]>) ->
         app_size: word(0x18),
         app_crc: word(0x1C),
         bank_code: word(0x20),
+        bank_1_size: word(0x24),
+        bank_1_code: word(0x2C),
         sd_size: word(0x34),
+        enter_dfu: word(0x58),
         validation_crc,
         sd_validation,
         app_validation,
@@ -338,6 +314,13 @@ impl Settings {
         if self.bank_code != BANK_VALID {
             found.push(format!("its bank code is {}: there is no application to start", self.bank_code));
         }
+        // It is copied over what stands there before anything starts. [nRF5 SDK nrf_bootloader_fw_activation.c]
+        if WAITING.contains(&self.bank_1_code) {
+            found.push(format!(
+                "{} bytes wait in its second bank (code 0x{:02X}): the bootloader would put them over what is here",
+                self.bank_1_size, self.bank_1_code
+            ));
+        }
         if self.backup == Backup::Different {
             found.push(format!("the backup at 0x{:08X} says something else", self.at.saturating_sub(PAGE)));
         }
@@ -345,6 +328,21 @@ impl Settings {
             found.extend(self.about_another(application));
         }
         found
+    }
+
+    /// What it says beside the application in its first bank, and nobody looks into, one phrase each. Nothing of it stands in a
+    /// page that is made.
+    #[must_use]
+    pub fn beside(&self) -> Vec<String> {
+        let told = |word: u32, what: String| (word != 0).then_some(what);
+        [
+            told(self.bank_current, format!("that bank {} is the current one", self.bank_current)),
+            told(self.sd_size, format!("that an update brings a SoftDevice of {} bytes", self.sd_size)),
+            told(self.enter_dfu, format!("that the bootloader is to wait for an update ({})", self.enter_dfu)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     fn about_another(&self, application: &Flat) -> Vec<String> {
@@ -385,6 +383,7 @@ impl Settings {
             .with(Branch::new("checked", words(self.app_validation)))
             .with(Branch::new("SoftDevice", words(self.sd_validation)))
             .with(Branch::new("backup", backup));
+        let branch = self.beside().into_iter().fold(branch, |branch, what| branch.with(Branch::new("also says", what)));
         match &self.contradictions(application)[..] {
             [] => branch,
             contradictions => branch.warn(contradictions.join("; ")),

@@ -56,7 +56,7 @@ fn whole<T>(each: impl Iterator<Item = Result<T, String>>) -> Result<Vec<T>, Vec
             Err(what) => wrong.push(what),
         }
         if wrong.len() >= PROBLEMS {
-            wrong.push("has more mistakes like these, which are not told".to_owned());
+            wrong.push(format!("and more; only the first {PROBLEMS} are told"));
             break;
         }
     }

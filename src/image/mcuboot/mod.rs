@@ -57,8 +57,8 @@ pub const SLOT_ALIGNMENT: u32 = 0x1000;
 /// More entries than any tool writes into one image: what is said of each must stay readable.
 const TLVS: usize = 64;
 
-/// More images than any chip has slots for.
-const IMAGES: usize = 64;
+/// No chip has slots for more images. What [`all`] finds behind so many is the word that it looked at no more.
+pub const IMAGES: usize = 64;
 
 const HEADER_LENGTH: u16 = 32;
 const TLV_INFO: u16 = 0x6907;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Image, Tlv, encryption::Encryption, flags, tlv};
 use crate::{
     ident::{Digest, hex},
-    keys::{Algorithm, AnyKey, Hash, PublicKey, Signature, Signed},
+    keys::{Algorithm, AnyKey, Hash, PublicKey, Signature},
 };
 
 /// Whether the hash that an image carries fits its contents.
@@ -221,7 +221,7 @@ impl Image {
         let hashes = self.hashes();
         let named = if let [(named, _)] = hashes[..] { Some(&named.data[..]) } else { None };
         let signature = unpadded(key, &tlv.data);
-        let made = |message: &[u8]| key.verifies(Signed::Message(message), Signature::Standard(signature));
+        let made = |message: &[u8]| key.verifies(message, Signature::Standard(signature));
         let fits = |fits: bool, state: SignatureState| if fits { state } else { SignatureState::DoesNotFit };
         match (self.is_encrypted(), key.algorithm(), named) {
             // imgtool and MCUboot hand Ed25519 the hash as the message; only pure signatures cover the image.

@@ -11,6 +11,8 @@ pub(super) const COUNTERS: u16 = 1;
 pub(super) const VARIABLE: u16 = 0x9312;
 /// Type of the PSA certification reference among the variable data. [bl_storage.h]
 pub(super) const REFERENCE: u8 = 1;
+/// Before the first key: two slots and the number of keys. [bl_storage.h, struct bl_storage_data]
+pub(super) const HEAD_LEN: u32 = 12;
 /// One key, in bytes: token and hash.
 pub(super) const KEY_LEN: u32 = 20;
 

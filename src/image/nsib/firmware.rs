@@ -3,15 +3,12 @@
 use crate::{
     image::{
         Map,
-        bootloader::{self, FirmwareInfo},
+        bootloader::{self, FirmwareInfo, VALIDATION_INFO},
     },
     keys::{Algorithm, AnyKey},
 };
 
 use super::signed_by;
-
-/// First two words of what stands behind a signed program. [B7; sdk-nrf bl_validation]
-const VALIDATION_INFO: [u8; 8] = [0xde, 0xe6, 0x1e, 0x28, 0x83, 0x84, 0x51, 0x86];
 
 /// How far behind the program it may stand, in bytes. [bl_validation.c, validation_info_find]
 const REACH: usize = 4;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{
     Content, Counter, CounterOf, Dump, Generation, Head, KEY_COUNT_OFFSET, Key, Layout, MAX_AREA, MAX_KEYS,
     MAX_REFERENCE, NCS_2_9_ON_RRAM, OTP_NRF54L, Width,
-    content::{COUNTERS, KEY_LEN, REFERENCE, VARIABLE, mcuboot_only},
+    content::{COUNTERS, HEAD_LEN, KEY_LEN, REFERENCE, VARIABLE, mcuboot_only},
     home::{Home, home},
 };
 use crate::{
@@ -73,6 +73,13 @@ pub fn fits(told: &Told, bootloader: Generation) -> Result<(), String> {
 }
 
 impl Provision {
+    /// Address of a key: of its token, which its hash follows.
+    #[must_use]
+    pub fn key_at(&self, index: usize) -> u32 {
+        let behind = u32::try_from(index).ok().and_then(|index| index.checked_mul(KEY_LEN)).unwrap_or(u32::MAX);
+        self.at.saturating_add(HEAD_LEN).saturating_add(behind)
+    }
+
     /// Reads the one piece of memory that a provision file describes.
     ///
     /// # Errors

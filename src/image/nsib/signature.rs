@@ -3,7 +3,7 @@
 use crate::{
     ident::Digest,
     image::Map,
-    keys::{Algorithm, AnyKey, Signature, Signed},
+    keys::{Algorithm, AnyKey, Signature},
 };
 
 /// No chip with this bootloader has more memory than this, in bytes; a gap in a file may claim anything.
@@ -27,8 +27,8 @@ pub fn signed_bytes(map: &Map) -> Option<Vec<u8>> {
 #[must_use]
 pub fn signed_by(key: &AnyKey, firmware: &[u8], signature: &[u8]) -> bool {
     match key.algorithm() {
-        Algorithm::P256 => key.verifies(Signed::Message(&Digest::of(firmware).0), Signature::Fixed(signature)),
-        Algorithm::Ed25519 => key.verifies(Signed::Message(firmware), Signature::Standard(signature)),
+        Algorithm::P256 => key.verifies(&Digest::of(firmware).0, Signature::Fixed(signature)),
+        Algorithm::Ed25519 => key.verifies(firmware, Signature::Standard(signature)),
         Algorithm::P384 | Algorithm::X25519 | Algorithm::Rsa2048 | Algorithm::Rsa3072 => false,
     }
 }

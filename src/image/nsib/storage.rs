@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     CounterOf, Generation, IMPLEMENTATION_ID, Layout, MAX_KEYS, OTP_NRF54L, Provision, Width,
-    content::{COUNTERS, KEY_LEN, VARIABLE},
+    content::{COUNTERS, HEAD_LEN, KEY_LEN, VARIABLE},
 };
 use crate::keys::NsibHash;
 
@@ -337,7 +337,7 @@ impl Storage {
     }
 
     fn key_at(&self, index: u32) -> u32 {
-        let first = self.layout.elsewhere() + 12;
+        let first = self.layout.elsewhere() + HEAD_LEN;
         first.wrapping_add(index.wrapping_mul(KEY_LEN))
     }
 

@@ -1,7 +1,7 @@
 //! MCUboot: where it starts, and whether it takes the planned images by the key it has: inside, as a hash on the chip, or
 //! in key slots.
 
-use super::{Boots, Planned, stopped};
+use super::{Boots, Planned, nsib, stopped};
 use crate::{
     fault::Problem,
     ident::Digest,
@@ -16,7 +16,8 @@ pub(super) fn ask(planned: &Planned<'_>) -> Option<Boots> {
     for bootloader in planned.images(Is::Mcuboot) {
         let Some(inside) = bootloader.inside else { continue };
         asked = true;
-        let chain = Chain { planned, bootloader, inside, told: Told::of(&bootloader.map) };
+        let told = planned.memory(bootloader).and_then(|memory| Told::of(&memory));
+        let chain = Chain { planned, bootloader, inside, told };
         boots.extend(chain.ask());
     }
     asked.then_some(boots)
@@ -37,13 +38,10 @@ impl Chain<'_> {
         let keys = self.keys_inside();
         let applications = || self.planned.images(Is::McubootImage);
         no.extend(applications().flat_map(|image| self.takes(image, &keys)));
-        let mut undecided = Vec::new();
         let (name, file) = (&self.bootloader.name, &self.bootloader.file);
-        let first = self.bootloader.map.first();
-        if first != self.planned.flash.start && self.planned.images(Is::Nsib).next().is_none() {
-            undecided
-                .push(format!("image `{name}` ({file}) begins at 0x{first:08X}: what starts it there was not asked"));
-        }
+        let by_itself = !nsib::starts(self.planned, self.bootloader);
+        let mut undecided: Vec<String> =
+            by_itself.then(|| self.planned.starter(self.bootloader)).flatten().into_iter().collect();
         if self.inside == Inside::Kmu && applications().next().is_some() {
             undecided.push(format!(
                 "image `{name}` ({file}) takes its keys from key slots: whether they hold the right ones, no plan can tell"

@@ -5,6 +5,7 @@ use super::{Boots, Planned, missing, stopped};
 use crate::{
     fault::Problem,
     image::{
+        self,
         dfu::{
             Validation,
             settings::{self, Backup, Flat, Settings},
@@ -48,7 +49,10 @@ fn unasked(page: &Settings) -> Vec<String> {
     let softdevice = page.sd_validation.is_some_and(|validation| validation != Validation::None);
     let what = [(signed, "the application's signature"), (softdevice, "the SoftDevice")];
     let asked = what.into_iter().filter(|(asked, _)| *asked);
-    asked.map(|(_, what)| format!("the settings page lets the bootloader check {what}; that was not asked")).collect()
+    let checks =
+        asked.map(|(_, what)| format!("the settings page lets the bootloader check {what}; that was not asked"));
+    let beside = page.beside().into_iter().map(|what| format!("the settings page says {what}; that was not asked"));
+    checks.chain(beside).collect()
 }
 
 struct Chain<'p> {
@@ -118,8 +122,7 @@ impl Chain<'_> {
 
     /// What the page says of the memory that the bootloader checks, as that memory will be.
     fn vouched(&self, page: &Settings, at: u32, image: &Image) -> Vec<String> {
-        let end = image.map.end().next_multiple_of(4);
-        let end = u32::try_from(end).ok().filter(|end| *end <= self.planned.flash.end && *end > at).unwrap_or(at);
+        let end = self.application_end(at, image);
         let application = Flat { bytes: self.planned.bytes(at..end) };
         let mut no = page.contradictions(Some(&application));
         if page.backup == Backup::Absent {
@@ -127,6 +130,19 @@ impl Chain<'_> {
             no.push(format!("the backup of the settings page is not at 0x{below:08X}"));
         }
         no.iter().map(|what| format!("image `{}` ({}): {what}", image.name, image.file)).collect()
+    }
+
+    /// Where the application ends: with its file, or in a merged one before what is known to be no part of it.
+    fn application_end(&self, at: u32, image: &Image) -> u32 {
+        let bootloader = self.found(start::BOOTLOADER_IN_FLASH, start::BOOTLOADER_IN_UICR);
+        let parameters = self.found(start::PARAMETERS_IN_FLASH, start::PARAMETERS_IN_UICR);
+        let page = settings::page_of(&self.planned.golden.chip);
+        let backup = page.map(|page| page.saturating_sub(settings::PAGE));
+        let others = [bootloader, parameters, page, backup, Some(self.planned.flash.end)];
+        let limit = others.into_iter().flatten().filter(|other| *other > at).min().unwrap_or(at);
+        let own = image.map.segments().iter().filter(|one| one.at < limit && one.end() > u64::from(at));
+        let end = own.map(image::Segment::end).max().unwrap_or_default().next_multiple_of(4);
+        u32::try_from(end).map_or(limit, |end| end.min(limit))
     }
 
     /// It starts without them, and can then replace neither SoftDevice nor itself.

@@ -4,7 +4,7 @@ use super::{Boots, Planned, missing, stopped};
 use crate::{
     fault::Problem,
     image::{
-        Map,
+        Map, mcuboot,
         nsib::{self, CounterOf, Firmware, Layout, Rules, SignedBy, Storage},
         vectors,
     },
@@ -23,6 +23,7 @@ pub(super) fn ask(planned: &Planned<'_>) -> Option<Boots> {
     }
     let mut boots = Boots::default();
     boots.no.extend(bootloader.into_iter().flat_map(|bootloader| planned.starts(bootloader)));
+    boots.undecided.extend(bootloader.and_then(|bootloader| planned.starter(bootloader)));
     match (said, bootloader) {
         (Some(said), _) => match storage(planned, said) {
             Ok(storage) => boots.extend(Chain { planned, said, storage }.ask(bootloader)),
@@ -36,6 +37,13 @@ pub(super) fn ask(planned: &Planned<'_>) -> Option<Boots> {
     }
     // MCUboot with a counter here and no NSIB is asked for by itself.
     (bootloader.is_some() || boots != Boots::default()).then_some(boots)
+}
+
+/// Whether NSIB looks for this image: at a slot that its storage names.
+pub(super) fn starts(planned: &Planned<'_>, image: &Image) -> bool {
+    let stored = planned.product.nsib.as_ref().and_then(|said| storage(planned, said).ok());
+    let named = |storage: Storage| [storage.s0(), storage.s1()].contains(&image.map.first());
+    planned.images(Is::Nsib).next().is_some() && stored.is_some_and(named)
 }
 
 /// The storage as the finished unit holds it.
@@ -121,8 +129,17 @@ impl Chain<'_> {
             return self.uncounted().into_iter().collect();
         }
         let images = self.planned.images(Is::McubootImage);
-        let counted = images.filter_map(|image| Some((image, image.about.as_ref()?.security_counter()?)));
-        counted.filter_map(|(image, counter)| Some(stopped(image, self.storage.would_take(counter).err()?))).collect()
+        images.filter_map(|image| Some(stopped(image, self.outcounted(image)?))).collect()
+    }
+
+    /// Why an MCUboot that counts here would not take this image, as it is planned. One that is not in the plan, or none, is
+    /// told by whoever starts it.
+    fn outcounted(&self, image: &Image) -> Option<String> {
+        let read = mcuboot::read(&self.planned.memory(image)?, image.map.first()).ok()?;
+        match read.security_counter() {
+            Some(counter) => self.storage.would_take(counter).err(),
+            None => Some("it has no security counter that MCUboot reads, and its storage counts".to_owned()),
+        }
     }
 
     /// For MCUboot alone its counter is all there is.

@@ -21,8 +21,16 @@ use crate::{
     },
 };
 
+/// More images than any product has, each up to [`image::MEMORY_MAX`] of memory that is searched for keys.
+const IMAGES: usize = 64;
+
 impl Reading<'_> {
     pub(super) fn images(&mut self, written: &Written, keys: &Keys, list: Option<&RefuseList>) -> Vec<Image> {
+        if let Some(surplus) = written.image.get(IMAGES) {
+            let what = format!("a product has at most {IMAGES} [[image]]; this is one more, and none of them was read");
+            self.note(surplus.place.problem(what));
+            return Vec::new();
+        }
         let mut names = BTreeSet::new();
         for image in &written.image {
             if let Some(name) = image.name.as_ref().filter(|name| !names.insert(name.value.as_str())) {
@@ -98,7 +106,8 @@ impl Reading<'_> {
         }
         let replaced = written.patch.as_ref().and_then(|patch| patch.at.as_ref()).map(|at| at.value);
         // By whom an image is signed, and which hashes provision data holds, is told with more words.
-        let told = |at: u32| is == Is::NsibProvision || about.is_some_and(|about| at >= about.program_end());
+        let in_tlvs = |about: &mcuboot::Image, at: u32| (about.program_end()..about.end).contains(&at);
+        let told = |at: u32| is == Is::NsibProvision || about.is_some_and(|about| in_tlvs(about, at));
         for found in scan::keys(map, list).iter().filter(|found| Some(found.at) != replaced) {
             let what = format!(
                 "{} is inside image `{}`",
@@ -117,18 +126,26 @@ impl Reading<'_> {
     }
 
     /// An image for MCUboot inside something else, as in a build's merged file, would be flashed without anybody having
-    /// looked at its signature. One that stands at the begin was told, or is what the recipe says.
+    /// looked at its signature. Whether its own hash fits is not asked: that of an encrypted one never does here, a pure one
+    /// has none, and one that is damaged could hide another. One that stands at the begin was told, or is what the recipe
+    /// says.
     fn stowaways(&mut self, written: &WrittenImage, map: &Map, is: Is) {
         let known = (is == Is::McubootImage || is == Is::Mcuboot).then_some(map.first());
-        for (at, found) in mcuboot::all(map) {
-            if Some(at) != known && found.is_ok_and(|image| image.is_intact()) {
-                let what = format!(
-                    "image `{}` (is = \"{}\") holds an image for MCUboot at 0x{at:08X}, whose signature nobody would \
-                     check: give it a file and an [[image]] of its own, with is = \"mcuboot-image\"",
-                    written.name.as_ref().map_or("", |name| &name.value),
-                    is.word()
-                );
-                self.note(map.problem_at(at, what));
+        for (index, (at, found)) in mcuboot::all(map).into_iter().enumerate() {
+            match found {
+                Ok(_) if Some(at) != known => {
+                    let what = format!(
+                        "image `{}` (is = \"{}\") holds an image for MCUboot at 0x{at:08X}, whose signature nobody would \
+                         check: give it a file and an [[image]] of its own, with is = \"mcuboot-image\"",
+                        written.name.as_ref().map_or("", |name| &name.value),
+                        is.word()
+                    );
+                    self.note(map.problem_at(at, what));
+                }
+                // What stands behind so many was not looked at.
+                Err(problem) if index >= mcuboot::IMAGES => self.note(problem),
+                // Inside a program the magic is a constant like any other.
+                Ok(_) | Err(_) => {}
             }
         }
     }
@@ -240,8 +257,7 @@ impl Reading<'_> {
 
     fn none_inside(&mut self, inside: &Placed<Inside>, map: &Map, found: &[scan::Found]) {
         let word = if inside.value == Inside::Kmu { "kmu" } else { "hw-key" };
-        let unrefused = found.iter().filter(|found| found.refused.is_none());
-        for found in unrefused.filter(|found| !matches!(found.kind, scan::Kind::Private(_))) {
+        for found in found.iter().filter(|found| found.is_public_key()) {
             let what = format!(
                 "{} is inside, but `keys` = \"{word}\" says that none is ({})",
                 found.describe(),
@@ -261,15 +277,13 @@ impl Reading<'_> {
     ) {
         let trusted: Vec<(&str, &AnyKey)> =
             written.trusts.iter().filter_map(|name| Some((name.value.as_str(), keys.get(&name.value)?))).collect();
-        for found in found.iter().filter(|found| found.refused.is_none()) {
-            let private = matches!(found.kind, scan::Kind::Private(_));
-            if private || found.key.as_ref().is_some_and(|key| trusted.iter().any(|(_, trusted)| *trusted == key)) {
-                continue;
-            }
+        // That a refused key is allowed, as in engineering mode, does not make it one that the recipe trusts.
+        let others = found.iter().filter(|found| found.is_public_key());
+        for found in others.filter(|found| !trusted.iter().any(|(_, key)| found.is(key))) {
             let what = format!("{} is inside, but not in `trusts` ({})", found.describe(), at(&written.place));
             self.note(found.problem(map, what));
         }
-        let is_inside = |key: &AnyKey| found.iter().any(|found| found.key.as_ref() == Some(key));
+        let is_inside = |key: &AnyKey| found.iter().any(|found| found.is(key));
         for (name, _) in trusted.iter().filter(|(_, key)| !is_inside(key)) {
             let key = keys.called(name);
             self.note(inside.problem(format!("key {key} is in `trusts`, but not inside {}", map.name())));

@@ -2,16 +2,13 @@
 
 use super::{Keys, Reading};
 use crate::{
-    image::{self, mcuboot, nsib::CounterOf},
+    image::{self, dfu::settings, mcuboot, nsib::CounterOf},
     page::{Placed, choice},
     recipe::{
         BootRegion, Counter, Image, KEY_HASH_WORDS, KeyHash, ReadBy, SerialStamp, Setting, Spot, Word, boot_region,
         written::{Written, WrittenCounter, WrittenKeyHash, WrittenUicr},
     },
 };
-
-/// A page of flash, in bytes. [nRF52840 PS v1.11, memory]
-const PAGE: u64 = 0x1000;
 
 impl Reading<'_> {
     pub(super) fn key_hash(&mut self, written: &WrittenKeyHash, keys: &Keys) -> Option<KeyHash> {
@@ -120,19 +117,17 @@ impl Reading<'_> {
     /// stand there. [nRF5 SDK nrf_mbr.h, MBR_PARAM_PAGE_ADDR]
     pub(super) fn parameters(&mut self, written: Option<&WrittenUicr>, images: &[Image]) {
         let Some(page) = written.and_then(|uicr| uicr.mbr_params.as_ref()) else { return };
-        let range = u64::from(page.value)..u64::from(page.value) + PAGE;
+        let size = u64::from(settings::PAGE);
+        let range = u64::from(page.value)..u64::from(page.value) + size;
+        let touches = |one: &image::Segment| u64::from(one.at) < range.end && one.end() > range.start;
         for image in images {
-            let mut segments = image.map.segments().iter();
-            let touched = segments.find(|one| u64::from(one.at) < range.end && one.end() > range.start);
+            let segments = image.map.segments();
             let twin = |one: &image::Segment| {
-                image
-                    .map
-                    .segments()
-                    .iter()
-                    .any(|other| u64::from(other.at) == u64::from(one.at) + PAGE && other.bytes == one.bytes)
+                segments.iter().any(|other| u64::from(other.at) == u64::from(one.at) + size && other.bytes == one.bytes)
             };
-            let backup = |one: &&image::Segment| one.at == page.value && twin(one);
-            if let Some(at) = touched.filter(|one| !backup(one)).map(|one| one.at.max(page.value)) {
+            let backup = |one: &image::Segment| one.at == page.value && twin(one);
+            let inside = segments.iter().find(|one| touches(one) && !backup(one));
+            if let Some(at) = inside.map(|one| one.at.max(page.value)) {
                 self.note(page.problem(format!(
                     "the master boot record erases its page 0x{:08X} during an update, and image `{}` ({}) stands there, \
                      at 0x{at:08X}",

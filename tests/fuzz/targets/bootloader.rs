@@ -6,7 +6,7 @@ use rootstamp_fuzz::{list, map, show};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some(map) = map(data) else { return };
-    let survey = bootloader::survey_with(&map, &[], list());
+    let survey = bootloader::survey_with(&map, &[], &[], list());
     show(&survey.explain());
     show(&Signs::of(&map));
     let half = map.first()..map.first().saturating_add(u32::try_from(map.len() / 2).unwrap_or_default());
