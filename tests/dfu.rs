@@ -234,14 +234,23 @@ pub(crate) fn package_with(manifest: &str) -> Vec<u8> {
 
 /// A package as above, and a file in it that its manifest does not name.
 pub(crate) fn package_beside(name: &str, bytes: &[u8]) -> Vec<u8> {
+    package_beside_all(&[(name, bytes)])
+}
+
+pub(crate) fn package_beside_all(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = Archive::of(Packet::of(FIRMWARE).unsigned(), FIRMWARE.to_vec());
-    archive.files.push((name.to_owned(), bytes.to_vec()));
+    archive.files.extend(files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())));
     Archive { deflated: true, ..archive }.bytes()
 }
 
 /// An archive that is no package: only this file is in it.
 pub(crate) fn archive_of(name: &str, bytes: &[u8]) -> Vec<u8> {
-    Archive { files: vec![(name.to_owned(), bytes.to_vec())], deflated: true }.bytes()
+    archive(&[(name, bytes)])
+}
+
+pub(crate) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
+    Archive { files, deflated: true }.bytes()
 }
 
 const FIRMWARE: &[u8] = b"firmware of a test, 32 bytes long";

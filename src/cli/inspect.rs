@@ -20,6 +20,7 @@ use crate::{
 
 mod look;
 mod memory;
+mod packed;
 mod paper;
 mod report;
 mod signed;

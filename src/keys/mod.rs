@@ -36,6 +36,7 @@ pub use curve::{Order, p256_points};
 pub use decryption::DecryptionKey;
 pub use fingerprint::{Hash, NsibHash, NsibRule};
 pub use given::{Given, hex_runs, read_any};
+pub use readings::TEXT_LIMIT;
 pub use verify::{Signature, Signed};
 
 /// What stands before the point of an uncompressed P-256 SubjectPublicKeyInfo. [RFC 5480 2.1.1; nordic-facts C2]
