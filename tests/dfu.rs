@@ -6,6 +6,7 @@ use std::{
     process::Command,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use miniz_oxide::deflate::compress_to_vec;
 use p256::{
     ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _},
@@ -26,6 +27,8 @@ use rootstamp::{
     },
     keys::{self, PublicKey, refuse::RefuseList},
 };
+
+use crate::keys::secrets::{secret, silent};
 
 fn vector(path: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(path)).unwrap()
@@ -468,6 +471,17 @@ fn a_manifest_that_lies_stops() {
     stopped(one(&format!(r#""application": {{{parts}}}, "dfu_version": 0.5"#)), "before SDK 12");
     stopped(one(r#""application": {"bin_file": "../a.bin", "dat_file": "a.dat"}"#), "names `../a.bin`");
     stopped(one(&format!(r#""application": {{{parts}}}, "bootloader": {{{parts}}}"#)), "names `a.bin`");
+    let (secret, text) = (secret("p256-a"), STANDARD.encode(secret("p256-a")));
+    for inner in [
+        format!(r#""application": "{text}""#),
+        format!(r#""application": {{"bin_file": ["{text}"], "dat_file": "a.dat"}}"#),
+        format!(r#""{text}": {{{parts}}}"#),
+        format!(r#""application": {{{parts}, "{text}": 1}}"#),
+    ] {
+        let problem = dfu::read(&Read::from_memory("a.zip", one(&inner))).unwrap_err();
+        assert!(problem.what.contains("manifest.json is not one: line 1, column "), "{problem}");
+        silent(&problem.what, &secret);
+    }
     stopped(with(&" ".repeat(70_000)), "larger than 65536");
     let nested = "[".repeat(50_000);
     stopped(with(&nested), "manifest.json is not one");

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Map, tree::Branch};
 use crate::{
     fault::{Exit, Problem},
-    file::Read,
+    file::{Read, json_mistake},
     ident::Digest,
     keys::{PublicKey, refuse::RefuseList},
 };
@@ -169,8 +169,10 @@ fn listed(manifest: &[u8]) -> Result<Vec<(&'static str, Parts)>, String> {
     if manifest.len() > MANIFEST_MAX {
         return Err(format!("its manifest is larger than {MANIFEST_MAX} bytes"));
     }
-    let Outer { manifest } =
-        serde_json::from_slice(manifest).map_err(|error| format!("its {MANIFEST} is not one: {error}"))?;
+    let Outer { manifest } = serde_json::from_slice(manifest).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!("its {MANIFEST} is not one: line {line}, column {column}: {}", json_mistake(&error))
+    })?;
     let old = "it is in the format before SDK 12, whose updates nobody signs; this release reads secure DFU packages";
     if manifest.dfu_version.is_some() {
         return Err(old.to_owned());
