@@ -244,7 +244,8 @@ fn a_key_file_that_lies_is_refused_without_showing_what_it_holds() {
         (changed(16, "01"), "second algorithm"),
         (changed(21, "70"), "the id 0x7FFF7064"),
         (changed(22, "00"), "the id 0x7F000064"),
-        (changed(2, "0000"), "16 bytes long, its metadata say 0"),
+        (changed(2, "0000"), "its metadata say 0 bits"),
+        (entry(&metadata_of(&Attributes { bits: 0, ..AES128 }), "0x"), "its metadata say 0 bits"),
     ] {
         let problem = read(&text).unwrap_err();
         assert!(problem.what.contains(expected), "{problem}, expected {expected}");
@@ -260,6 +261,46 @@ fn a_key_file_that_lies_is_refused_without_showing_what_it_holds() {
         KeySlot::ed25519(243, ed25519("ed25519-b"), Persistence::ReadOnly),
     ]);
     assert!(read(&twice.to_json()).unwrap_err().what.contains("slot 243 is taken by two keys"));
+}
+
+/// About every second number of 32 bytes is a point of Ed25519, whatever metadata call it.
+#[test]
+fn a_private_half_that_metadata_call_an_ed25519_public_key_is_not_shown() {
+    use crate::keys::secrets::{secret, silent};
+    let attributes = KeySlot::ed25519(242, [1; 32], Persistence::ReadOnly).attributes;
+    let mut taken = 0;
+    for name in ["p256-a", "ed25519-a", "x25519-a"] {
+        let secret = secret(name);
+        for value in [secret.clone(), secret.iter().rev().copied().collect()] {
+            match read(&entry(&metadata_of(&attributes), &format!("0x{}", hex(&value)))) {
+                Ok(file) => {
+                    taken += 1;
+                    silent(
+                        &format!("{} {file:?} {}", file.explain(&list()), serde_json::to_string(&file).unwrap()),
+                        &secret,
+                    );
+                }
+                Err(problem) => silent(&problem.to_string(), &secret),
+            }
+        }
+    }
+    assert!(taken > 0, "one of them is a point");
+}
+
+#[test]
+fn a_key_takes_as_many_slots_as_its_bytes_need_whatever_their_number() {
+    for (bytes, slots) in [(1, 1), (15, 1), (16, 1), (17, 2), (32, 2), (33, 3), (48, 3), (49, 4)] {
+        let attributes = Attributes { kind: Kind::RawData, bits: bytes * 8, ..AES128 };
+        assert_eq!(attributes.slots(), slots, "{bytes} bytes");
+    }
+    assert_eq!(p256().attributes.slots(), 4, "the 04 before a point is not kept");
+    let raw = Attributes { kind: Kind::RawData, algorithm: Algorithm::None, bits: 33 * 8, slot: 100, ..AES128 };
+    let slot = |attributes: &Attributes, bytes: usize| {
+        format!(r#"{{"metadata":"{}","value":"0x{}"}}"#, metadata_of(attributes), "77".repeat(bytes))
+    };
+    let next = Attributes { slot: 102, ..AES128 };
+    let file = format!(r#"{{"version":0,"keyslots":[{},{}]}}"#, slot(&raw, 33), slot(&next, 16));
+    assert!(read(&file).unwrap_err().what.contains("slot 102 is taken by two keys"));
 }
 
 #[test]
