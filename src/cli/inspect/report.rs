@@ -97,6 +97,9 @@ pub(super) struct RefusedReport {
     /// Whether the world refuses it, and not the company alone.
     #[serde(skip)]
     pub(super) published: bool,
+    /// Which key it is: keys of one list may share its name.
+    #[serde(skip)]
+    spki_sha256: Digest,
 }
 
 /// What a format's own reader makes of a file.
@@ -273,7 +276,8 @@ impl RefusedReport {
     }
 
     fn because(refused: &Refused, why: String) -> Self {
-        Self { name: refused.name.clone(), why, published: !matches!(refused.why, Why::Company { .. }) }
+        let published = !matches!(refused.why, Why::Company { .. });
+        Self { name: refused.name.clone(), why, published, spki_sha256: refused.spki_sha256 }
     }
 
     /// What the worst of them is called, if there are any.
@@ -320,7 +324,7 @@ impl<T> Told<T> {
 
     /// Refused keys that were found in the file beside what its format's reader told.
     pub(super) fn add(&mut self, found: &[Sighting<'_>], place: &str) {
-        let told = |new: &RefusedReport| self.refused.iter().any(|known| known.name == new.name);
+        let told = |new: &RefusedReport| self.refused.iter().any(|known| known.spki_sha256 == new.spki_sha256);
         let mut new = sighted(found);
         new.retain(|new| !told(new));
         new.iter_mut().for_each(|refused| refused.why.push_str(place));
@@ -545,12 +549,12 @@ impl Display for FileReport {
 
 /// One row for each key, however often and in however many forms it is there.
 fn refused_rows(f: &mut fmt::Formatter<'_>, refused: &[RefusedReport]) -> fmt::Result {
-    let mut times: HashMap<&str, usize> = HashMap::new();
+    let mut times: HashMap<Digest, usize> = HashMap::new();
     for one in refused {
-        *times.entry(&one.name).or_default() += 1;
+        *times.entry(one.spki_sha256).or_default() += 1;
     }
     for first in refused {
-        match times.remove(&*first.name) {
+        match times.remove(&first.spki_sha256) {
             Some(1) => row(f, "refused", &first.why)?,
             Some(times) => row(f, "refused", format!("{}; found {times} times in all", first.why))?,
             None => {}
