@@ -321,8 +321,10 @@ fn what_nordics_script_refuses_of_a_key_is_told() {
         assert!(wrong.iter().any(|wrong| wrong.contains(expected)), "{wrong:?}, expected {expected}");
     }
     assert_eq!(public.wrong(), [""; 0]);
-    assert!(KeyFile::for_role(Role::Updatable, &[], UploadPolicy::Lock).is_err());
-    assert!(KeyFile::for_role(Role::Updatable, &[[1; 32], [2; 32], [3; 32], [4; 32]], UploadPolicy::Lock).is_err());
+    for keys in [&[][..], &[[1; 32], [2; 32], [3; 32], [4; 32]]] {
+        let refused = KeyFile::for_role(Role::Updatable, keys, UploadPolicy::Lock).unwrap_err();
+        assert_eq!(refused, format!("{} keys for UROT_PUBKEY; it has slots for 1 to 3", keys.len()));
+    }
     assert!(KeyFile::for_role(Role::Updatable, &[[1; 32], [1; 32]], UploadPolicy::Lock).unwrap_err().contains("twice"));
     let last = KeyFile::for_role(Role::Updatable, &[[1; 32], [2; 32]], UploadPolicy::LockLast).unwrap();
     let kept: Vec<Persistence> = last.slots.iter().map(|slot| slot.attributes.persistence).collect();
@@ -382,10 +384,13 @@ fn a_key_file_becomes_the_structures_that_the_verifiers_slots_take() {
     assert_eq!(sources, Source::ed25519(&ed25519("ed25519-a"), Policy::Revokable, 242).unwrap());
     assert_eq!(sources[0].1.encode().to_vec(), vector("kmu/src-ed25519-a-revokable-slot242.bin").bytes);
     assert_eq!(p256().sources().unwrap().len(), 4);
-    assert!(KeySlot::protected_ram().sources().is_err());
+    let not_built = "only public keys that verify are put together here";
+    assert_eq!(KeySlot::protected_ram().sources().unwrap_err(), not_built);
+    let volatile = KeySlot::ed25519(242, [1; 32], Persistence::Volatile);
+    assert_eq!(volatile.sources().unwrap_err(), "a slot cannot be volatile");
     let mut signs = KeySlot::ed25519(242, [1; 32], Persistence::ReadOnly);
     signs.attributes.usage = usage::VERIFY | usage::EXPORT;
-    assert!(signs.sources().is_err(), "its metadata would say less than its attributes");
+    assert_eq!(signs.sources().unwrap_err(), not_built, "its metadata would say less than its attributes");
 }
 
 #[test]

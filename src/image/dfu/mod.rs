@@ -109,7 +109,8 @@ pub fn unpacked(file: &Read) -> Vec<Read> {
     entries.map(|entry| Read::from_memory(entry.name, entry.bytes)).collect()
 }
 
-/// What an archive holds beside its files, as in a comment, each with its offset; nothing if it cannot be unpacked.
+/// What an archive holds beside its files, as in a comment, each with its offset. Of one that cannot be unpacked it may
+/// be anything.
 #[must_use]
 pub fn beside_files(file: &Read) -> Vec<(usize, &[u8])> {
     let runs = zip::beside(&file.bytes).into_iter();
