@@ -198,7 +198,7 @@ fn everything_that_is_wrong_with_a_table_is_told_at_once_with_line_and_column() 
     let expected = [
         "table.csv:3:1: this serial number has a key already, in line 2",
         "table.csv:4:10: this key is another unit's already, in line 2",
-        "table.csv:5:1: ",
+        "table.csv:5:1: 3 characters, 8 are expected",
         "table.csv:6:1: a row has two cells",
         "table.csv:7:10: the key file named here cannot be opened",
         "table.csv:8:10: the key file named here holds a private key",
@@ -407,7 +407,7 @@ fn a_list_of_field_devices_that_contradicts_itself_is_told_line_by_line() {
         (8, "`key` must be a SubjectPublicKeyInfo"),
         (9, "private key"),
         (10, "published development key"),
-        (11, ""),
+        (11, "only A-Z, 0-9 and - are allowed"),
     ];
     for (line, expected) in expected {
         let found = problems.iter().any(|problem| problem.line == Some(line) && problem.what.contains(expected));
