@@ -3,14 +3,14 @@
 //! It is declared by whoever hands it over, never recognised by itself. What is kept is its public half's fingerprint;
 //! the key itself is dropped as soon as that is known, and there is no way to get it back out.
 
-use p256::{SecretKey, pkcs8::Document};
+use p256::SecretKey;
 use ring::signature::{KeyPair as _, RsaKeyPair};
 
 use super::{
     Algorithm, AnyKey, BadKey, NotOurs, curve,
     der::{self, BadDer, Reader},
 };
-use crate::{fault::Problem, file::Read, ident::Digest};
+use crate::ident::Digest;
 
 /// A device's decryption key: which one it is, not what it is. Neither printable nor comparable but by fingerprint.
 pub struct DecryptionKey {
@@ -26,22 +26,6 @@ impl DecryptionKey {
     pub fn from_der(der: &[u8]) -> Result<Self, BadKey> {
         let public = public_half(der)?;
         Ok(Self { algorithm: public.algorithm(), spki_sha256: public.spki_sha256() })
-    }
-
-    /// From a key file, PEM or DER, not encrypted.
-    ///
-    /// # Errors
-    /// A [`Problem`] of that file, which holds nothing of what is in it.
-    pub fn read(file: &Read) -> Result<Self, Problem> {
-        let bad = |bad: BadKey| bad.problem(file.name());
-        if !super::looks_like_pem(&file.bytes) {
-            return Self::from_der(&file.bytes).map_err(bad);
-        }
-        let text = String::from_utf8_lossy(&file.bytes);
-        let start = text.find("-----BEGIN ").unwrap_or_default();
-        let (_, der) = Document::from_pem(text.get(start..).unwrap_or_default())
-            .map_err(|_| Problem::new(file.name(), super::TORN_PEM))?;
-        Self::from_der(der.as_bytes()).map_err(bad)
     }
 
     /// The decryption key that these bytes begin with, and its length in bytes: for the key found inside a bootloader.

@@ -17,7 +17,7 @@ use crate::{
     dfu,
     image::elf::{LOAD, elf},
     keys::{
-        der, published,
+        der, little_endian, published,
         secrets::{secret, silent},
     },
 };
@@ -174,7 +174,7 @@ fn bare() -> Vec<File> {
             put("image.hex", intel_hex(0x1000, &program(&[raw, &secret].concat())));
         }
     }
-    let (little, secret) = (own("p256-a").nrf5_sdk().unwrap(), secret("p256-a"));
+    let (little, secret) = (little_endian(&own("p256-a")).unwrap(), secret("p256-a"));
     for (what, inside) in [
         ("little-both", [&little[..], &backwards(&secret)].concat()),
         ("little-key", [&little[..], &secret].concat()),
