@@ -9,6 +9,7 @@ use ring::signature::{KeyPair as _, RsaKeyPair};
 use super::{
     Algorithm, AnyKey, BadKey, NotOurs, curve,
     der::{self, BadDer, Reader},
+    oid,
 };
 use crate::ident::Digest;
 
@@ -65,9 +66,9 @@ fn public_half(der: &[u8]) -> Result<AnyKey, BadKey> {
             let curve = algorithm.any().ok().map(|element| element.body);
             let key = inside.take(der::OCTET_STRING, "the private key is missing")?;
             match (kind, curve) {
-                (EC_PUBLIC_KEY, Some(P256)) => of_sec1(key.body),
-                (X25519, None) => of_x25519(key.body),
-                (RSA, _) => of_rsa(key.body),
+                (oid::EC_PUBLIC_KEY, Some(oid::P256)) => of_sec1(key.body),
+                (oid::X25519, None) => of_x25519(key.body),
+                (oid::RSA, _) => of_rsa(key.body),
                 _ => Err(wrong("the private key is of an algorithm that decrypts no images")),
             }
         }
@@ -75,14 +76,6 @@ fn public_half(der: &[u8]) -> Result<AnyKey, BadKey> {
         Some(_) | None => of_rsa(der),
     }
 }
-
-/// [RFC 5480 2.1.1]
-const EC_PUBLIC_KEY: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
-const P256: &[u8] = b"\x2a\x86\x48\xce\x3d\x03\x01\x07";
-/// [RFC 8410 3]
-const X25519: &[u8] = b"\x2b\x65\x6e";
-/// [RFC 8017 A.1]
-const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
 
 /// The scalar of an ECPrivateKey; imgtool leaves everything optional out. [RFC 5915 3]
 fn of_sec1(der: &[u8]) -> Result<AnyKey, BadKey> {
