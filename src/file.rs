@@ -8,9 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::error::Category;
+
 use crate::{
     fault::{Exit, Problem},
-    ident::Digest,
+    ident::{BadDigest, Digest},
 };
 
 /// The largest file any part of rootstamp looks at, in bytes: 64 MiB, forty times the text of a full nRF52840 hex.
@@ -53,6 +55,39 @@ impl Read {
             Problem::new(self.name(), "not UTF-8 text").at(line, column)
         })
     }
+}
+
+/// What is wrong with JSON, without any value that stands in it: `serde` quotes them, and each could be a secret.
+#[must_use]
+pub fn json_mistake(error: &serde_json::Error) -> String {
+    const KINDS: [&str; 5] =
+        ["invalid type: ", "invalid value: ", "invalid length ", "unknown field ", "unknown variant "];
+    let said = error.to_string();
+    // What is no JSON at all, serde_json says in words of its own.
+    if error.classify() != Category::Data {
+        return said;
+    }
+    let said = said.rsplit_once(" at line ").map_or(&*said, |(what, _)| what);
+    // These name fields of ours, and that sentence is ours.
+    let ours = BadDigest.to_string();
+    if ["missing field `", "duplicate field `"].iter().any(|begin| said.starts_with(begin)) || said == ours {
+        return said.to_owned();
+    }
+    if !KINDS.iter().any(|kind| said.starts_with(kind)) {
+        return "a value has not the form that is expected".to_owned();
+    }
+    let kind = said.split(['"', '`', ',']).next().unwrap_or_default().trim_end();
+    let name = said.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    let name = name.filter(|name| is_field(name)).map_or_else(String::new, |name| format!(" `{name}`"));
+    // What is expected stands last, and is ours too.
+    let expected = said.rsplit_once(", expected ").map_or("another", |(_, expected)| expected);
+    format!("{kind}{name}, expected {expected}")
+}
+
+/// As somebody would name a field, and too short to be a key.
+fn is_field(name: &str) -> bool {
+    const LONGEST: usize = 24;
+    name.len() <= LONGEST && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// Reads the whole file once.

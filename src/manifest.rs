@@ -13,8 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    fault::{Exit, Problem},
-    file::Read,
+    fault::{Exit, Problem, is_unseen},
+    file::{Read, json_mistake},
     ident::Digest,
     image::tree::Branch,
     keys::{AnyKey, Signature},
@@ -242,7 +242,7 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
 
 fn at(name: String, error: &serde_json::Error, what: &str) -> Problem {
     let (line, column) = (error.line(), error.column());
-    let problem = Problem::new(name, format!("{what}: {error}"));
+    let problem = Problem::new(name, format!("{what}: {}", json_mistake(error)));
     if line > 0 { problem.at(line, column.max(1)) } else { problem }
 }
 
@@ -294,7 +294,7 @@ impl Envelope {
     pub fn unverified(&self) -> Result<Release, Problem> {
         let statement: Statement = serde_json::from_slice(&self.payload).map_err(|error| {
             let place = format!("line {} of its payload", error.line());
-            Problem::new(&*self.name, format!("no release manifest: {place}: {error}"))
+            Problem::new(&*self.name, format!("no release manifest: {place}: {}", json_mistake(&error)))
         })?;
         self.as_written(&statement)?;
         statement.meant(self).map_err(|what| Problem::new(&*self.name, format!("no release manifest: {what}")))
@@ -361,10 +361,10 @@ fn expected(field: &str, found: &str, expected: &str) -> Result<(), String> {
 
 fn short(field: &str, text: &str) -> Result<(), String> {
     let length = text.chars().count();
-    if length > 0 && length <= TEXT_MAX && !text.chars().any(char::is_control) {
+    if length > 0 && length <= TEXT_MAX && !text.chars().any(is_unseen) {
         return Ok(());
     }
-    Err(format!("{field} is empty, longer than {TEXT_MAX} characters or holds control characters"))
+    Err(format!("{field} is empty, longer than {TEXT_MAX} characters or holds characters that cannot be seen"))
 }
 
 fn once(what: &str, names: impl Iterator<Item = String>) -> Result<(), String> {

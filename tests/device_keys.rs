@@ -3,6 +3,10 @@
 
 use std::{collections::HashMap, fs, path::Path, sync::Arc};
 
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use rootstamp::{
     export::keys::{DeviceKey, Recorded, merged, write},
     fault::{Exit, Problem},
@@ -13,13 +17,17 @@ use rootstamp::{
     ledger::Disposition,
     manifest,
     plan::{self, Lot},
-    recipe::{self, Product, Shelf},
+    recipe::{self, Disk, Product, Shelf},
     session::news::Verdict,
     virtual_board::{Latch, Silicon, Slot, lock},
 };
 use serde_json::{Value, json};
 
 use crate::{
+    keys::{
+        der,
+        secrets::{secret, silent},
+    },
     ledger::{rootstamp, with_passed},
     line::{Line, virgin},
     manifest::envelope,
@@ -199,11 +207,11 @@ fn everything_that_is_wrong_with_a_table_is_told_at_once_with_line_and_column() 
     let expected = [
         "table.csv:3:1: this serial number has a key already, in line 2",
         "table.csv:4:10: this key is another unit's already, in line 2",
-        "table.csv:5:1: ",
+        "table.csv:5:1: 3 characters, 8 are expected",
         "table.csv:6:1: a row has two cells",
-        "table.csv:7:10: `absent.pem` cannot be opened",
-        "table.csv:8:10: `p256-d.priv.pem` holds a private key",
-        "table.csv:9:10: `ed25519-a.pub.pem` is a public key, but Ed25519",
+        "table.csv:7:10: the key file named here cannot be opened",
+        "table.csv:8:10: the key file named here holds a private key",
+        "table.csv:9:10: the key file named here is a public key, but Ed25519",
         "table.csv:10:10: these 64 bytes are no point of P-256, in neither order",
         "table.csv:11:10: 32 bytes are no public key, and could be a private one",
         "table.csv:12:10: this key is a published development key",
@@ -218,6 +226,48 @@ fn everything_that_is_wrong_with_a_table_is_told_at_once_with_line_and_column() 
     let refused: Vec<_> =
         problems.iter().filter(|problem| problem.exit == Exit::KeyRefused).map(|it| it.line).collect();
     assert_eq!(refused, [Some(8), Some(11), Some(12)]);
+}
+
+/// A cell that is no key in hexadecimal digits is a file's name only if there is such a file.
+#[test]
+fn nothing_of_a_cell_is_told_however_a_private_half_is_written_in_it() {
+    let secret = secret("p256-a");
+    let pkcs8 = der("p256-a.priv.pem");
+    let digits = hex(&secret);
+    let likely = [
+        format!("0x{digits}"),
+        digits.to_uppercase(),
+        STANDARD.encode(&secret),
+        URL_SAFE_NO_PAD.encode(&secret),
+        STANDARD.encode(&pkcs8),
+        format!("0x{}", hex(&pkcs8)),
+    ];
+    for cell in &likely {
+        let problem = one(&Files::good().table(&format!("serial,key\nT1-00001,{cell}\n")), "private");
+        assert_eq!((problem.line, problem.column, problem.exit), (Some(2), Some(10), Exit::KeyRefused), "{problem}");
+        silent(&problem.to_string(), &secret);
+    }
+    let spaced = secret.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>();
+    for cell in
+        [spaced.join(":"), spaced.join(" "), digits[1..].to_owned(), digits[..60].to_owned(), format!("k/{digits}.pem")]
+    {
+        let files = Files::good().table(&format!("serial,key\nT1-00001,{cell}\n"));
+        silent(&one(&files, "").to_string(), &secret);
+        // The disk names what it cannot open in a way of its own.
+        let lot = tempfile::tempdir().unwrap();
+        fs::create_dir(lot.path().join("keys")).unwrap();
+        fs::write(lot.path().join("lot.toml"), &files.recipe).unwrap();
+        fs::write(lot.path().join("keys/table.csv"), &files.files["table.csv"]).unwrap();
+        fs::write(lot.path().join("bl.bin"), &files.files["bl.bin"]).unwrap();
+        let problems = recipe::read_from(&Disk, &lot.path().join("lot.toml"), Some(Mode::Training)).unwrap_err();
+        assert!(
+            problems.iter().any(|problem| problem.what.contains("the key file named here cannot be opened")),
+            "{problems:?}"
+        );
+        problems.iter().for_each(|problem| silent(&problem.to_string(), &secret));
+    }
+    let swapped = one(&Files::good().table(&format!("serial,key\n{},p256-c.pub.pem\n", digits.to_uppercase())), "");
+    silent(&swapped.to_string(), &secret);
 }
 
 #[test]
@@ -410,7 +460,7 @@ fn a_list_of_field_devices_that_contradicts_itself_is_told_line_by_line() {
         (8, "`key` must be a SubjectPublicKeyInfo"),
         (9, "private key"),
         (10, "published development key"),
-        (11, ""),
+        (11, "only A-Z, 0-9 and - are allowed"),
     ];
     for (line, expected) in expected {
         let found = problems.iter().any(|problem| problem.line == Some(line) && problem.what.contains(expected));

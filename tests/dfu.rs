@@ -6,6 +6,7 @@ use std::{
     process::Command,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use miniz_oxide::deflate::compress_to_vec;
 use p256::{
     ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _},
@@ -26,6 +27,8 @@ use rootstamp::{
     },
     keys::{self, PublicKey, refuse::RefuseList},
 };
+
+use crate::keys::secrets::{secret, silent};
 
 fn vector(path: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(path)).unwrap()
@@ -239,14 +242,23 @@ pub(crate) fn package_with(manifest: &str) -> Vec<u8> {
 
 /// A package as above, and a file in it that its manifest does not name.
 pub(crate) fn package_beside(name: &str, bytes: &[u8]) -> Vec<u8> {
+    package_beside_all(&[(name, bytes)])
+}
+
+pub(crate) fn package_beside_all(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = Archive::of(Packet::of(FIRMWARE).unsigned(), FIRMWARE.to_vec());
-    archive.files.push((name.to_owned(), bytes.to_vec()));
+    archive.files.extend(files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())));
     Archive { deflated: true, ..archive }.bytes()
 }
 
 /// An archive that is no package: only this file is in it.
 pub(crate) fn archive_of(name: &str, bytes: &[u8]) -> Vec<u8> {
-    Archive { files: vec![(name.to_owned(), bytes.to_vec())], deflated: true }.bytes()
+    archive(&[(name, bytes)])
+}
+
+pub(crate) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
+    Archive { files, deflated: true }.bytes()
 }
 
 const FIRMWARE: &[u8] = b"firmware of a test, 32 bytes long";
@@ -475,6 +487,17 @@ fn a_manifest_that_lies_stops() {
     stopped(one(&format!(r#""application": {{{parts}}}, "dfu_version": 0.5"#)), "before SDK 12");
     stopped(one(r#""application": {"bin_file": "../a.bin", "dat_file": "a.dat"}"#), "names `../a.bin`");
     stopped(one(&format!(r#""application": {{{parts}}}, "bootloader": {{{parts}}}"#)), "names `a.bin`");
+    let (secret, text) = (secret("p256-a"), STANDARD.encode(secret("p256-a")));
+    for inner in [
+        format!(r#""application": "{text}""#),
+        format!(r#""application": {{"bin_file": ["{text}"], "dat_file": "a.dat"}}"#),
+        format!(r#""{text}": {{{parts}}}"#),
+        format!(r#""application": {{{parts}, "{text}": 1}}"#),
+    ] {
+        let problem = dfu::read(&Read::from_memory("a.zip", one(&inner))).unwrap_err();
+        assert!(problem.what.contains("manifest.json is not one: line 1, column "), "{problem}");
+        silent(&problem.what, &secret);
+    }
     stopped(with(&" ".repeat(70_000)), "larger than 65536");
     let nested = "[".repeat(50_000);
     stopped(with(&nested), "manifest.json is not one");
@@ -488,22 +511,19 @@ fn a_manifest_that_lies_stops() {
     assert!(package.explain(None, &list()).to_string().contains("no device gets it"));
 }
 
-/// An archive whose first file holds the second one whole, its header with it: both say what the directory says.
-fn one_inside_another() -> Vec<u8> {
-    let archive =
-        |name: &str, bytes: Vec<u8>| Archive { files: vec![(name.to_owned(), bytes)], deflated: false }.bytes();
-    let parts = |bytes: &[u8]| {
-        let end = bytes.len() - 22;
-        let directory = u32::from_le_bytes(bytes[end + 16..end + 20].try_into().unwrap()) as usize;
-        (bytes[..directory].to_vec(), bytes[directory..end].to_vec(), bytes[end..].to_vec())
-    };
-    let (inner, mut second, _) = parts(&archive("b.txt", b"twice".to_vec()));
-    let (body, first, mut end) = parts(&archive("a.txt", inner));
-    second[42..46].copy_from_slice(&u32::try_from(30 + "a.txt".len()).unwrap().to_le_bytes());
-    let directory = [first, second].concat();
-    end[8..12].copy_from_slice(&[2, 0, 2, 0]);
-    end[12..16].copy_from_slice(&u32::try_from(directory.len()).unwrap().to_le_bytes());
-    [body, directory, end].concat()
+/// A stored archive, and a file of it as one of the outer archive too.
+fn inside_each_other() -> Vec<u8> {
+    let inner = Archive { files: vec![("inner.txt".into(), b"x".to_vec())], deflated: false }.bytes();
+    let mut outer = Archive { files: vec![("outer.zip".into(), inner.clone())], deflated: false }.bytes();
+    let directory = |zip: &[u8]| u32::from_le_bytes(zip[zip.len() - 6..zip.len() - 2].try_into().unwrap()) as usize;
+    let mut entry = inner[directory(&inner)..inner.len() - 22].to_vec();
+    let at = u32::try_from("PK\x03\x04".len() + 26 + "outer.zip".len()).unwrap();
+    entry[42..46].copy_from_slice(&at.to_le_bytes());
+    let end = outer.len() - 22;
+    let size = u32::try_from(end - directory(&outer) + entry.len()).unwrap();
+    outer[end + 8..end + 16].copy_from_slice(&[&[2, 0, 2, 0], &size.to_le_bytes()[..]].concat());
+    outer.splice(end..end, entry);
+    outer
 }
 
 #[test]
@@ -539,7 +559,13 @@ fn an_archive_that_lies_stops_with_one_clear_message() {
         ("another size or checksum", put(14, &[0])),
         ("CRC32 is", put(40, b"X")),
         ("contradicts the directory", put(directory + 42 + 51, &[0; 4])),
-        ("share bytes", one_inside_another()),
+        ("59 bytes more than its files need", put(end + 8, &[2, 0, 2, 0])),
+        ("claims 4096 bytes, which are not there", {
+            let mut bytes = put(18, &[0, 0x10, 0, 0, 0, 0x10, 0, 0]);
+            bytes[directory + 20..directory + 28].copy_from_slice(&[0, 0x10, 0, 0, 0, 0x10, 0, 0]);
+            bytes
+        }),
+        ("`outer.zip` and `inner.txt` in it share bytes", inside_each_other()),
     ] {
         let what = package(bytes).map(|package| package.digest).unwrap_err();
         assert!(what.contains(expected), "{expected}: {what}");

@@ -17,7 +17,7 @@ use std::{
 
 use rootstamp::{
     ident::{bytes_from_hex, hex},
-    recipe, station,
+    manifest, recipe, station,
 };
 use serde_json::Value;
 
@@ -237,7 +237,9 @@ fn a_file_that_cannot_be_understood_is_a_usage_error_with_its_place() {
 
 #[test]
 fn the_schemas_in_the_project_are_those_the_program_prints() {
-    for (name, schema) in [("product", recipe::schema()), ("station", station::schema())] {
+    for (name, schema) in
+        [("product", recipe::schema()), ("station", station::schema()), ("release", manifest::schema())]
+    {
         let printed = rootstamp(&["schema", name]);
         assert_eq!(printed.status.code(), Some(0));
         let committed = fs::read(project(&format!("templates/schemas/{name}.schema.json"))).unwrap();

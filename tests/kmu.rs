@@ -244,7 +244,8 @@ fn a_key_file_that_lies_is_refused_without_showing_what_it_holds() {
         (changed(16, "01"), "second algorithm"),
         (changed(21, "70"), "the id 0x7FFF7064"),
         (changed(22, "00"), "the id 0x7F000064"),
-        (changed(2, "0000"), "16 bytes long, its metadata say 0"),
+        (changed(2, "0000"), "its metadata say 0 bits"),
+        (entry(&metadata_of(&Attributes { bits: 0, ..AES128 }), "0x"), "its metadata say 0 bits"),
     ] {
         let problem = read(&text).unwrap_err();
         assert!(problem.what.contains(expected), "{problem}, expected {expected}");
@@ -260,6 +261,46 @@ fn a_key_file_that_lies_is_refused_without_showing_what_it_holds() {
         KeySlot::ed25519(243, ed25519("ed25519-b"), Persistence::ReadOnly),
     ]);
     assert!(read(&twice.to_json()).unwrap_err().what.contains("slot 243 is taken by two keys"));
+}
+
+/// About every second number of 32 bytes is a point of Ed25519, whatever metadata call it.
+#[test]
+fn a_private_half_that_metadata_call_an_ed25519_public_key_is_not_shown() {
+    use crate::keys::secrets::{secret, silent};
+    let attributes = KeySlot::ed25519(242, [1; 32], Persistence::ReadOnly).attributes;
+    let mut taken = 0;
+    for name in ["p256-a", "ed25519-a", "x25519-a"] {
+        let secret = secret(name);
+        for value in [secret.clone(), secret.iter().rev().copied().collect()] {
+            match read(&entry(&metadata_of(&attributes), &format!("0x{}", hex(&value)))) {
+                Ok(file) => {
+                    taken += 1;
+                    silent(
+                        &format!("{} {file:?} {}", file.explain(&list()), serde_json::to_string(&file).unwrap()),
+                        &secret,
+                    );
+                }
+                Err(problem) => silent(&problem.to_string(), &secret),
+            }
+        }
+    }
+    assert!(taken > 0, "one of them is a point");
+}
+
+#[test]
+fn a_key_takes_as_many_slots_as_its_bytes_need_whatever_their_number() {
+    for (bytes, slots) in [(1, 1), (15, 1), (16, 1), (17, 2), (32, 2), (33, 3), (48, 3), (49, 4)] {
+        let attributes = Attributes { kind: Kind::RawData, bits: bytes * 8, ..AES128 };
+        assert_eq!(attributes.slots(), slots, "{bytes} bytes");
+    }
+    assert_eq!(p256().attributes.slots(), 4, "the 04 before a point is not kept");
+    let raw = Attributes { kind: Kind::RawData, algorithm: Algorithm::None, bits: 33 * 8, slot: 100, ..AES128 };
+    let slot = |attributes: &Attributes, bytes: usize| {
+        format!(r#"{{"metadata":"{}","value":"0x{}"}}"#, metadata_of(attributes), "77".repeat(bytes))
+    };
+    let next = Attributes { slot: 102, ..AES128 };
+    let file = format!(r#"{{"version":0,"keyslots":[{},{}]}}"#, slot(&raw, 33), slot(&next, 16));
+    assert!(read(&file).unwrap_err().what.contains("slot 102 is taken by two keys"));
 }
 
 #[test]
@@ -280,8 +321,10 @@ fn what_nordics_script_refuses_of_a_key_is_told() {
         assert!(wrong.iter().any(|wrong| wrong.contains(expected)), "{wrong:?}, expected {expected}");
     }
     assert_eq!(public.wrong(), [""; 0]);
-    assert!(KeyFile::for_role(Role::Updatable, &[], UploadPolicy::Lock).is_err());
-    assert!(KeyFile::for_role(Role::Updatable, &[[1; 32], [2; 32], [3; 32], [4; 32]], UploadPolicy::Lock).is_err());
+    for keys in [&[][..], &[[1; 32], [2; 32], [3; 32], [4; 32]]] {
+        let refused = KeyFile::for_role(Role::Updatable, keys, UploadPolicy::Lock).unwrap_err();
+        assert_eq!(refused, format!("{} keys for UROT_PUBKEY; it has slots for 1 to 3", keys.len()));
+    }
     assert!(KeyFile::for_role(Role::Updatable, &[[1; 32], [1; 32]], UploadPolicy::Lock).unwrap_err().contains("twice"));
     let last = KeyFile::for_role(Role::Updatable, &[[1; 32], [2; 32]], UploadPolicy::LockLast).unwrap();
     let kept: Vec<Persistence> = last.slots.iter().map(|slot| slot.attributes.persistence).collect();
@@ -341,10 +384,13 @@ fn a_key_file_becomes_the_structures_that_the_verifiers_slots_take() {
     assert_eq!(sources, Source::ed25519(&ed25519("ed25519-a"), Policy::Revokable, 242).unwrap());
     assert_eq!(sources[0].1.encode().to_vec(), vector("kmu/src-ed25519-a-revokable-slot242.bin").bytes);
     assert_eq!(p256().sources().unwrap().len(), 4);
-    assert!(KeySlot::protected_ram().sources().is_err());
+    let not_built = "only public keys that verify are put together here";
+    assert_eq!(KeySlot::protected_ram().sources().unwrap_err(), not_built);
+    let volatile = KeySlot::ed25519(242, [1; 32], Persistence::Volatile);
+    assert_eq!(volatile.sources().unwrap_err(), "a slot cannot be volatile");
     let mut signs = KeySlot::ed25519(242, [1; 32], Persistence::ReadOnly);
     signs.attributes.usage = usage::VERIFY | usage::EXPORT;
-    assert!(signs.sources().is_err(), "its metadata would say less than its attributes");
+    assert_eq!(signs.sources().unwrap_err(), not_built, "its metadata would say less than its attributes");
 }
 
 #[test]

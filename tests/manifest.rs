@@ -11,11 +11,13 @@ use proptest::prelude::*;
 use rootstamp::{
     fault::{Exit, Problem},
     file::Read,
-    ident::Digest,
+    ident::{Digest, hex},
     keys::{self, AnyKey},
     manifest::{self, PAYLOAD_TYPE, Release, pae},
 };
 use serde_json::{Value, json};
+
+use crate::keys::secrets::{secret, silent};
 
 fn vector(path: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(path)).unwrap()
@@ -173,7 +175,7 @@ fn a_statement_that_says_something_else_is_told() {
     spoilt(|it| it["predicate"]["keys"] = vec![it["predicate"]["keys"][0].clone(); 2].into(), "the key ");
     spoilt(
         |it| it["predicate"]["build"] = "\u{1b}[2J".into(),
-        "build is empty, longer than 120 characters or holds control",
+        "build is empty, longer than 120 characters or holds characters that cannot be seen",
     );
     spoilt(|it| it["predicate"]["release"] = "".into(), "release is empty");
     spoilt(|it| it["predicate"]["board"]["chip"] = "x".repeat(121).into(), "chip is empty, longer");
@@ -186,6 +188,56 @@ fn a_statement_that_says_something_else_is_told() {
     spoilt(|it| it["predicate"]["board"] = json!(["GW3", "nRF52840"]), "a list where a table belongs");
     spoilt(|it| it["predicate"]["images"][0]["version"] = Value::Null, "a null");
     spoilt(|it| it["subject"][0]["digest"]["sha256"] = "A".repeat(64).into(), "a hash in capitals");
+}
+
+/// Turned round, such a name would show another ending than it has.
+#[test]
+fn a_text_that_nobody_would_see_as_it_is_stops_a_release() {
+    for unseen in ["\u{202e}xeh.ppa", "a\u{200b}b", "\u{feff}a", "a\u{2066}b", "a\u{ad}b"] {
+        spoilt(|it| it["predicate"]["build"] = unseen.into(), "build is empty, longer than 120 characters or holds");
+        spoilt(|it| it["predicate"]["keys"][0]["name"] = unseen.into(), "a key's name is empty, longer");
+    }
+}
+
+/// What stands in place of a value may have been pasted there.
+#[test]
+fn nothing_of_a_value_is_told_that_is_not_what_was_expected() {
+    let secret = secret("p256-a");
+    for text in [
+        format!("0x{}", hex(&secret)),
+        STANDARD.encode(&secret),
+        format!("{}, expected {}", hex(&secret), hex(&secret)),
+        format!("a` at line {}", hex(&secret)),
+    ] {
+        let text: Value = text.into();
+        let told = |it: &Value| {
+            let bytes = envelope(&serde_json::to_vec(it).unwrap(), &["p256-a"]);
+            silent(&opened(bytes, &["p256-a"], 1).unwrap_err().what, &secret);
+        };
+        for pointer in [
+            "/subject/0/digest/sha256",
+            "/subject",
+            "/predicate/images/1/security_counter",
+            "/predicate/board",
+            "/predicate/keys/0/spki_sha256",
+            "/predicate/images/0",
+        ] {
+            let mut changed = statement();
+            *changed.pointer_mut(pointer).unwrap() = text.clone();
+            told(&changed);
+        }
+        let mut changed = statement();
+        changed["predicate"][text.as_str().unwrap()] = 1.into();
+        told(&changed);
+        for envelope in [
+            json!({ "payload": [text], "payloadType": PAYLOAD_TYPE, "signatures": [] }),
+            json!({ "payload": "", "payloadType": PAYLOAD_TYPE, "signatures": text }),
+            json!({ "payload": "", "payloadType": PAYLOAD_TYPE, "signatures": [text] }),
+            text.clone(),
+        ] {
+            silent(&opened(serde_json::to_vec(&envelope).unwrap(), &["p256-a"], 1).unwrap_err().what, &secret);
+        }
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::{
 
 mod look;
 mod memory;
+mod packed;
 mod report;
 mod signed;
 mod storage;

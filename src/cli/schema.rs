@@ -7,10 +7,10 @@ use clap::ValueEnum;
 use crate::{
     cli::say,
     fault::{Exit, Fault, Party},
-    recipe, station,
+    manifest, recipe, station,
 };
 
-/// JSON Schema of a product or station file, for editors.
+/// JSON Schema of a product or station file, or of the statement of a release, for editors.
 ///
 /// Tests nothing: it is what an editor tests a file by. The same as in `templates/schemas/`. Name it in the first line of a file: `#:schema ../schemas/product.schema.json`.
 #[derive(Debug, clap::Args)]
@@ -26,6 +26,8 @@ enum Of {
     Product,
     /// A station: what stands on the bench.
     Station,
+    /// A release: the statement that a manifest holds signed.
+    Release,
     /// A signed order; comes with a later release.
     Order,
 }
@@ -35,6 +37,7 @@ impl Arguments {
         let schema = match self.of {
             Of::Product => recipe::schema(),
             Of::Station => station::schema(),
+            Of::Release => manifest::schema(),
             Of::Order => return Err(no_orders()),
         };
         say(out, &format!("{schema:#}"))?;
@@ -46,7 +49,7 @@ fn no_orders() -> Fault {
     Fault::new(
         Party::Maintainers,
         "this release knows no orders yet",
-        "Use `schema product` or `schema station`; orders come with the release in which the security team signs them.",
+        "Use `schema product`, `schema station` or `schema release`; orders come with the release in which the security team signs them.",
     )
     .exit(Exit::Usage)
     .code("C-105")

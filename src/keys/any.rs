@@ -306,12 +306,6 @@ impl AnyKey {
         self.spki.get(self.algorithm.facts().head.len()..).unwrap_or_default()
     }
 
-    /// X‖Y each with its last byte first, as the nRF5 SDK holds a P-256 key.
-    #[must_use]
-    pub fn nrf5_sdk(&self) -> Option<[u8; 64]> {
-        <&[u8; 64]>::try_from(self.raw()).ok().filter(|_| self.algorithm == Algorithm::P256).map(swapped)
-    }
-
     /// The encoding that MCUboot compiles in and hashes: PKCS#1 for RSA, SubjectPublicKeyInfo for the others.
     /// [nordic-facts C2]
     #[must_use]

@@ -62,6 +62,8 @@ pub fn beside<'k>(bytes: &[u8], keys: impl IntoIterator<Item = (&'k AnyKey, Rang
 #[derive(Debug)]
 pub struct Budget {
     left: usize,
+    /// As `left`, for bytes that may be a pair and nothing else.
+    halves: usize,
     /// Places for [`seeds`].
     pairs: usize,
     /// Places for points that nothing wraps.
@@ -75,6 +77,7 @@ impl Default for Budget {
     fn default() -> Self {
         Self {
             left: BUDGET,
+            halves: BUDGET,
             pairs: PAIRS,
             trials: Trials::default(),
             tried: HashMap::new(),
@@ -127,17 +130,21 @@ pub fn beside_within<'k>(
 
 /// Whether raw bytes are a public key with its private half before or behind it.
 #[must_use]
-pub(super) fn is_pair(bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn is_pair(bytes: &[u8], budget: &mut Budget) -> Option<&'static str> {
     let splits = match bytes.len() {
         64 => [32, 32],
         96 | 97 => [32, bytes.len() - 32],
         144 | 145 => [48, bytes.len() - 48],
         _ => return None,
     };
-    splits.into_iter().find_map(|at| {
+    // Apart from everything else: a table of points has many bytes that could be a pair.
+    let mut own = Budget { left: budget.halves, ..Budget::default() };
+    let found = splits.into_iter().find_map(|at| {
         let (first, second) = bytes.split_at_checked(at)?;
-        among(&[first, second], &mut Budget::default()).map(|(_, form)| form)
-    })
+        among(&[first, second], &mut own).map(|(_, form)| form)
+    });
+    budget.halves = own.left;
+    found
 }
 
 /// What a seed or scalar of 32 bytes costs if it is multiplied out on both forms of Curve25519.
@@ -276,5 +283,36 @@ impl Sought {
             Kind::Seed => Ed25519KeyPair::from_seed_unchecked(candidate)
                 .is_ok_and(|pair| pair.public_key().as_ref() == self.public),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A seed and its public key, as their bytes stand in a file.
+    fn pair(number: u32) -> Vec<u8> {
+        let mut seed = [0x5A; 32];
+        seed[..4].copy_from_slice(&number.to_le_bytes());
+        [seed, ed25519_public(&seed).unwrap()].concat()
+    }
+
+    /// Two numbers that are no pair.
+    fn strangers(number: u32) -> Vec<u8> {
+        [&pair(number)[..32], &pair(number + 1)[32..]].concat()
+    }
+
+    #[test]
+    fn what_may_be_a_pair_is_multiplied_out_as_long_as_the_budget_of_the_input_lasts() {
+        let mut budget = Budget::default();
+        assert_eq!(is_pair(&pair(0), &mut budget), Some(SEED));
+        let (each, enough) = (2 * SEED_COST, BUDGET / (2 * SEED_COST));
+        for number in 1..=u32::try_from(enough).unwrap() {
+            assert_eq!(is_pair(&strangers(number), &mut budget), None);
+        }
+        assert!(budget.halves < each, "{} are left", budget.halves);
+        assert_eq!(is_pair(&pair(0), &mut budget), None, "nothing is tried any more");
+        assert_eq!(budget.left, BUDGET, "what stands beside public keys is tried all the same");
+        assert_eq!(is_pair(&pair(0), &mut Budget::default()), Some(SEED), "in the next input it is");
     }
 }

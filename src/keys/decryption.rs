@@ -3,14 +3,15 @@
 //! It is declared by whoever hands it over, never recognised by itself. What is kept is its public half's fingerprint;
 //! the key itself is dropped as soon as that is known, and there is no way to get it back out.
 
-use p256::{SecretKey, pkcs8::Document};
+use p256::SecretKey;
 use ring::signature::{KeyPair as _, RsaKeyPair};
 
 use super::{
     Algorithm, AnyKey, BadKey, NotOurs, curve,
     der::{self, BadDer, Reader},
+    oid,
 };
-use crate::{fault::Problem, file::Read, ident::Digest};
+use crate::ident::Digest;
 
 /// A device's decryption key: which one it is, not what it is. Neither printable nor comparable but by fingerprint.
 pub struct DecryptionKey {
@@ -26,22 +27,6 @@ impl DecryptionKey {
     pub fn from_der(der: &[u8]) -> Result<Self, BadKey> {
         let public = public_half(der)?;
         Ok(Self { algorithm: public.algorithm(), spki_sha256: public.spki_sha256() })
-    }
-
-    /// From a key file, PEM or DER, not encrypted.
-    ///
-    /// # Errors
-    /// A [`Problem`] of that file, which holds nothing of what is in it.
-    pub fn read(file: &Read) -> Result<Self, Problem> {
-        let bad = |bad: BadKey| bad.problem(file.name());
-        if !super::looks_like_pem(&file.bytes) {
-            return Self::from_der(&file.bytes).map_err(bad);
-        }
-        let text = String::from_utf8_lossy(&file.bytes);
-        let start = text.find("-----BEGIN ").unwrap_or_default();
-        let (_, der) = Document::from_pem(text.get(start..).unwrap_or_default())
-            .map_err(|_| Problem::new(file.name(), super::TORN_PEM))?;
-        Self::from_der(der.as_bytes()).map_err(bad)
     }
 
     /// The decryption key that these bytes begin with, and its length in bytes: for the key found inside a bootloader.
@@ -81,9 +66,9 @@ fn public_half(der: &[u8]) -> Result<AnyKey, BadKey> {
             let curve = algorithm.any().ok().map(|element| element.body);
             let key = inside.take(der::OCTET_STRING, "the private key is missing")?;
             match (kind, curve) {
-                (EC_PUBLIC_KEY, Some(P256)) => of_sec1(key.body),
-                (X25519, None) => of_x25519(key.body),
-                (RSA, _) => of_rsa(key.body),
+                (oid::EC_PUBLIC_KEY, Some(oid::P256)) => of_sec1(key.body),
+                (oid::X25519, None) => of_x25519(key.body),
+                (oid::RSA, _) => of_rsa(key.body),
                 _ => Err(wrong("the private key is of an algorithm that decrypts no images")),
             }
         }
@@ -91,14 +76,6 @@ fn public_half(der: &[u8]) -> Result<AnyKey, BadKey> {
         Some(_) | None => of_rsa(der),
     }
 }
-
-/// [RFC 5480 2.1.1]
-const EC_PUBLIC_KEY: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
-const P256: &[u8] = b"\x2a\x86\x48\xce\x3d\x03\x01\x07";
-/// [RFC 8410 3]
-const X25519: &[u8] = b"\x2b\x65\x6e";
-/// [RFC 8017 A.1]
-const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
 
 /// The scalar of an ECPrivateKey; imgtool leaves everything optional out. [RFC 5915 3]
 fn of_sec1(der: &[u8]) -> Result<AnyKey, BadKey> {

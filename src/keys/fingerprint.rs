@@ -40,12 +40,6 @@ impl Hash {
             Self::Sha512 => 64,
         }
     }
-
-    /// The one with this many bytes.
-    #[must_use]
-    pub fn with_length(length: usize) -> Option<Self> {
-        Self::ALL.into_iter().find(|hash| hash.length() == length)
-    }
 }
 
 impl fmt::Display for Hash {

@@ -6,7 +6,7 @@ use super::{
     Hash, NsibRule,
     der::{self, BadDer, Reader},
     fingerprint::first_16,
-    whole_spki,
+    oid, whole_spki,
 };
 
 /// A form of a key.
@@ -64,26 +64,21 @@ impl fmt::Display for Form {
     }
 }
 
-/// What the algorithm identifier of a SubjectPublicKeyInfo begins with, where raw keys are points. [RFC 5480 2.1.1]
-const EC_PUBLIC_KEY: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
-/// [RFC 8017 A.1]
-const RSA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
-
 /// All forms of the key in this SubjectPublicKeyInfo, which may be of an algorithm that nothing else here takes:
 /// refusing needs no understanding.
 pub(super) fn of_spki(spki: &[u8]) -> Result<Vec<(Form, Vec<u8>)>, BadDer> {
     let key = whole_spki(spki)?;
-    let oid = Reader::new(spki).any()?.inside().any()?.inside().take(der::OID, "the algorithm has no identifier")?;
+    let kind = Reader::new(spki).any()?.inside().any()?.inside().take(der::OID, "the algorithm has no identifier")?;
     let mut forms = vec![(Form::Spki, spki.to_vec())];
-    match oid.body {
-        EC_PUBLIC_KEY => {
+    match kind.body {
+        oid::EC_PUBLIC_KEY => {
             forms.extend(hashes(spki));
             if let Some((4, xy)) = key.rest.split_first() {
                 forms.extend(of_point(xy));
                 forms.push((Form::RawHash, Hash::Sha256.of(key.rest)));
             }
         }
-        RSA => {
+        oid::RSA => {
             forms.extend(hashes(key.rest));
             forms.push((Form::SpkiHash, Hash::Sha256.of(spki)));
             forms.push((Form::Pkcs1, key.rest.to_vec()));

@@ -23,6 +23,7 @@ mod fingerprint;
 mod forms;
 mod given;
 mod needles;
+mod oid;
 pub mod points;
 pub mod private;
 pub(crate) mod private_der;
@@ -36,6 +37,7 @@ pub use curve::{Order, p256_points};
 pub use decryption::DecryptionKey;
 pub use fingerprint::{Hash, NsibHash, NsibRule};
 pub use given::{Given, hex_runs, read_any};
+pub use readings::TEXT_LIMIT;
 pub use verify::Signature;
 
 /// What stands before the point of an uncompressed P-256 SubjectPublicKeyInfo. [RFC 5480 2.1.1; nordic-facts C2]
@@ -325,8 +327,7 @@ fn private_form(der: &[u8]) -> Option<&'static str> {
     let body = inside(der, SEQUENCE)?;
     if let Some(algorithm) = inside(body, SEQUENCE) {
         // EncryptedPrivateKeyInfo: an algorithm of PKCS#5 or PKCS#12, then the ciphertext. [RFC 5958 3]
-        let pkcs5_or_12 = [&b"\x2a\x86\x48\x86\xf7\x0d\x01\x05"[..], b"\x2a\x86\x48\x86\xf7\x0d\x01\x0c"];
-        let known = inside(algorithm, OID).is_some_and(|oid| pkcs5_or_12.iter().any(|head| oid.starts_with(head)));
+        let known = inside(algorithm, OID).is_some_and(|oid| oid::ENCRYPTIONS.iter().any(|head| oid.starts_with(head)));
         let ciphertext = after(body).is_some_and(|rest| rest.first() == Some(&OCTET_STRING));
         return (known || ciphertext).then_some("encrypted PKCS#8 DER");
     }

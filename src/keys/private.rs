@@ -17,12 +17,25 @@ use super::{
 /// be read as is looked through: docs/keys.md says what that is.
 #[must_use]
 pub fn form_of_file(bytes: &[u8]) -> Option<&'static str> {
+    form_within(bytes, &mut Budget::default())
+}
+
+/// As [`form_of_file`], for one of several parts of a file.
+#[must_use]
+pub fn form_within(bytes: &[u8], budget: &mut Budget) -> Option<&'static str> {
     let small = bytes.len() as u64 <= super::FILE_LIMIT;
     let readings = readings::of(bytes);
     let plain = || if small { whole_file(bytes) } else { None };
     let read = || readings.iter().find_map(|reading| recognised(reading));
     let found = plain().or_else(|| recognised(bytes)).or_else(read);
-    found.or_else(|| bare_in(if small { bytes } else { &[] }, &readings))
+    found.or_else(|| bare_in(if small { bytes } else { &[] }, &readings, budget))
+}
+
+/// The form of a private half in DER, PEM or OpenSSH's own container anywhere in these bytes, as they are.
+#[must_use]
+pub fn wrapped_form(bytes: &[u8]) -> Option<&'static str> {
+    let der = der_in(bytes).next().map(|(_, der)| der.form);
+    der.or_else(|| wrapped(bytes).next().map(|wrapped| wrapped.form))
 }
 
 /// What says so itself, as a file or as a text that was found in one.
@@ -32,9 +45,8 @@ fn whole_file(bytes: &[u8]) -> Option<&'static str> {
 
 /// A wrapped private half anywhere in these bytes, whatever stands around it.
 fn recognised(bytes: &[u8]) -> Option<&'static str> {
-    let der = || der_in(bytes).next().map(|(_, der)| der.form);
     let text = || is_small(bytes).then(|| form_in_text(bytes)).flatten();
-    der().or_else(|| wrapped(bytes).next().map(|wrapped| wrapped.form)).or_else(text)
+    wrapped_form(bytes).or_else(text)
 }
 
 fn is_small(bytes: &[u8]) -> bool {
@@ -49,15 +61,14 @@ const NUMBERS: usize = 2000;
 
 /// A private half without wrapping, in bytes or in what they may be read as. Its public half may stand anywhere in the
 /// file if both are written apart from everything else.
-fn bare_in(bytes: &[u8], readings: &[Vec<u8>]) -> Option<&'static str> {
-    let mut budget = Budget::default();
+fn bare_in(bytes: &[u8], readings: &[Vec<u8>], budget: &mut Budget) -> Option<&'static str> {
     let mut room = PLAIN;
     let mut numbers: Vec<Vec<u8>> = Vec::new();
     for reading in iter::once(bytes).chain(readings.iter().map(Vec::as_slice)) {
         let Some(left) = room.checked_sub(reading.len()) else { break };
         room = left;
-        let publics = public_keys(reading, &mut budget);
-        let pair = bare::is_pair(reading).or_else(|| beside(reading, &publics, &mut budget));
+        let publics = public_keys(reading, budget);
+        let pair = bare::is_pair(reading, budget).or_else(|| beside(reading, &publics, budget));
         if pair.is_some() {
             return pair;
         }
@@ -68,7 +79,7 @@ fn bare_in(bytes: &[u8], readings: &[Vec<u8>]) -> Option<&'static str> {
         numbers.truncate(NUMBERS);
     }
     let numbers: Vec<&[u8]> = numbers.iter().map(Vec::as_slice).collect();
-    bare::among(&numbers, &mut budget).map(|(_, form)| form)
+    bare::among(&numbers, budget).map(|(_, form)| form)
 }
 
 /// Every public key in these bytes, wrapped or as a point.

@@ -5,7 +5,7 @@ use memchr::memchr_iter;
 
 use super::{
     der::{INTEGER, OCTET_STRING, OID, SEQUENCE},
-    inside,
+    inside, oid,
 };
 
 /// A private half in DER.
@@ -48,7 +48,7 @@ fn numbered(version: u8, rest: &[u8]) -> Option<&'static str> {
         (0, INTEGER) => is_rsa(&second).then_some("PKCS#1, RSA"),
         (3, SEQUENCE) => {
             let identifier = inside(second.body, OID)?;
-            identifier.starts_with(PKCS7).then_some("PKCS#12, which holds private keys as a rule")
+            identifier.starts_with(oid::PKCS7).then_some("PKCS#12, which holds private keys as a rule")
         }
         _ => None,
     }
@@ -57,16 +57,13 @@ fn numbered(version: u8, rest: &[u8]) -> Option<&'static str> {
 /// Longer than the identifier of any algorithm.
 const OID_MAX: usize = 16;
 
-/// Data, signed or encrypted. [RFC 2315 14]
-const PKCS7: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07";
-
 /// Of PKCS#8, by its algorithm. [RFC 5480 2.1.1; RFC 8410 3; RFC 8017 A.1]
 fn pkcs8(algorithm: &[u8]) -> &'static str {
     match algorithm {
-        b"\x2a\x86\x48\xce\x3d\x02\x01" => "PKCS#8, elliptic curve",
-        b"\x2b\x65\x70" => "PKCS#8, Ed25519",
-        b"\x2b\x65\x6e" => "PKCS#8, X25519",
-        b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01" => "PKCS#8, RSA",
+        oid::EC_PUBLIC_KEY => "PKCS#8, elliptic curve",
+        oid::ED25519 => "PKCS#8, Ed25519",
+        oid::X25519 => "PKCS#8, X25519",
+        oid::RSA => "PKCS#8, RSA",
         _ => "PKCS#8",
     }
 }
@@ -89,8 +86,7 @@ fn is_rsa(modulus: &Element<'_>) -> bool {
 /// An algorithm of PKCS#5 or PKCS#12, then what it made of the key. [RFC 5958 3; RFC 8018 A; RFC 7292 C]
 fn encrypted(algorithm: &[u8], rest: &[u8]) -> Option<&'static str> {
     let identifier = Element::first(algorithm).filter(|first| first.tag == OID && first.is_whole())?;
-    let known = [&b"\x2a\x86\x48\x86\xf7\x0d\x01\x05"[..], b"\x2a\x86\x48\x86\xf7\x0d\x01\x0c"];
-    let known = known.iter().any(|head| identifier.body.starts_with(head));
+    let known = oid::ENCRYPTIONS.iter().any(|head| identifier.body.starts_with(head));
     let text = Element::first(rest)?;
     (known && text.tag == OCTET_STRING && text.length >= 24).then_some("encrypted PKCS#8")
 }

@@ -13,7 +13,7 @@ use base64::{
 use super::given::{self, Run};
 
 /// What is larger is taken as it is only: no tool writes such a text. In bytes.
-pub(super) const TEXT_LIMIT: usize = 4 << 20;
+pub const TEXT_LIMIT: usize = 4 << 20;
 
 /// All readings together take at most so many times the room of the bytes, and this more.
 const TIMES: usize = 12;

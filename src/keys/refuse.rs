@@ -71,17 +71,6 @@ pub enum Why {
     },
 }
 
-impl Refused {
-    /// The kind of place that the list knows it from, such as `boot-signing`, or `company`.
-    #[must_use]
-    pub fn category(&self) -> &str {
-        match &self.why {
-            Why::PrivateHalfPublished(category) | Why::DevelopmentKey(category) => category,
-            Why::Company { .. } => "company",
-        }
-    }
-}
-
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.why {

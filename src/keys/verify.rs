@@ -15,8 +15,6 @@ pub enum Signature<'a> {
     Standard(&'a [u8]),
     /// ECDSA only: r‖s, big-endian.
     Fixed(&'a [u8]),
-    /// ECDSA only: r‖s, each with its last byte first, as in nRF5 SDK init packets. [nordic-facts C6]
-    FixedLittleEndian(&'a [u8]),
 }
 
 impl AnyKey {
@@ -41,7 +39,6 @@ impl AnyKey {
         let read = match signature {
             Signature::Standard(der) => P256Signature::from_der(der),
             Signature::Fixed(rs) => P256Signature::from_slice(rs),
-            Signature::FixedLittleEndian(rs) => P256Signature::from_slice(&halves_reversed(rs)),
         };
         let key = self.p256().and_then(|key| key.verifier());
         let digest = Hash::Sha256.of(message);
@@ -56,12 +53,6 @@ impl AnyKey {
         match signature {
             Signature::Standard(der) => made(&ECDSA_P384_SHA384_ASN1, der),
             Signature::Fixed(rs) => made(&ECDSA_P384_SHA384_FIXED, rs),
-            Signature::FixedLittleEndian(rs) => made(&ECDSA_P384_SHA384_FIXED, &halves_reversed(rs)),
         }
     }
-}
-
-fn halves_reversed(rs: &[u8]) -> Vec<u8> {
-    let (r, s) = rs.split_at(rs.len() / 2);
-    r.iter().rev().chain(s.iter().rev()).copied().collect()
 }

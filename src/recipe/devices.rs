@@ -9,13 +9,18 @@ use std::{
     sync::Arc,
 };
 
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+
 use super::{SerialRule, shelf::Shelf};
 use crate::{
     fault::{Exit, Problem},
     file::Read,
     ident::{Digest, Serial, bytes_from_hex},
     image::dfu::patch::Form,
-    keys::{self, NotOurs, PublicKey, refuse::RefuseList},
+    keys::{self, NotOurs, PublicKey, private, refuse::RefuseList},
 };
 
 /// The largest table that is looked at, in bytes: a hundred thousand units.
@@ -148,16 +153,38 @@ impl Reader<'_> {
     }
 
     fn key_in(&self, file: &Read, cell: &str) -> Result<PublicKey, (String, Exit)> {
-        if let Some(bytes) = bytes_from_hex(cell).filter(|bytes| bytes.len() >= 32) {
+        if let Some(bytes) = bytes_from_hex(digits(cell)).filter(|bytes| bytes.len() >= 32) {
             return in_hex(&bytes);
         }
+        // The name is not told: it is one only if there is such a file.
+        let told = |problem: Problem| (format!("the key file named here {}", problem.what), problem.exit);
         let path = file.path.parent().unwrap_or(Path::new("")).join(cell);
-        let shown = crate::page::printable(cell);
-        let told = |problem: Problem| (format!("`{shown}` {}", problem.what), problem.exit);
-        let read = self.shelf.take(&path, keys::FILE_LIMIT).map_err(told)?;
-        keys::read(&read).map_err(told)
+        match self.shelf.take(&path, keys::FILE_LIMIT) {
+            Ok(read) => keys::read(&read).map_err(told),
+            Err(problem) => Err(private_in(cell).unwrap_or_else(|| told(problem))),
+        }
     }
 }
+
+fn digits(cell: &str) -> &str {
+    cell.strip_prefix("0x").or_else(|| cell.strip_prefix("0X")).unwrap_or(cell)
+}
+
+/// What a cell that names no file holds instead, if it is a private half, or 32 bytes that could be one.
+fn private_in(cell: &str) -> Option<(String, Exit)> {
+    if cell.len() > CELL {
+        return None;
+    }
+    if let Some(form) = private::form_of_file(cell.as_bytes()) {
+        return Some((format!("this cell {}", NotOurs::Private(form)), Exit::KeyRefused));
+    }
+    let armour = cell.trim_end_matches('=');
+    let bytes = STANDARD_NO_PAD.decode(armour).or_else(|_| URL_SAFE_NO_PAD.decode(armour)).ok()?;
+    in_hex(&bytes).err().filter(|_| bytes.len() == 32)
+}
+
+/// More than a private key of 3072 bits has in base64, in bytes.
+const CELL: usize = 4096;
 
 /// X and Y in either order of bytes, with or without the 04 before them, or a SubjectPublicKeyInfo. Which order it is
 /// the curve says: no point is one both ways.

@@ -239,6 +239,12 @@ fn an_image_whose_encryption_contradicts_itself_is_refused() {
         let about = with_flags(name, flags).unwrap();
         assert!(about.contradictions.iter().any(|why| why.contains(expected)), "{name}: {about:?}");
     }
+    // The hash of its key under the number of ENC_X25519.
+    let mut twice = bytes("ed25519-enc-x25519");
+    let key_hash = twice.windows(4).rposition(|head| head == [0x01, 0, 32, 0]).unwrap();
+    twice[key_hash] = 0x33;
+    let about = parsed(&twice).unwrap().encryption().unwrap();
+    assert!(about.contradictions.contains(&"it carries 2 wrapped keys; one is expected".to_owned()), "{about:?}");
     assert_eq!(with_flags("rsa2048-enc-rsa2048", 0x8).unwrap().contradictions, Vec::<String>::new());
     assert_eq!(with_flags("p256", 0), None);
 }

@@ -12,7 +12,10 @@ use rootstamp::{
 use serde_json::Value;
 
 use super::{inspected, project};
-use crate::keys::published::{neighbour, pem, published, spki};
+use crate::keys::{
+    little_endian,
+    published::{neighbour, pem, published, spki},
+};
 
 /// One carrier: its file name, and how a key gets into it; `None` where such a key cannot be in such a file.
 type Carrier = (&'static str, fn(&Subject) -> Option<Vec<u8>>);
@@ -31,7 +34,7 @@ const CARRIERS: &[Carrier] = &[
     ("utf16.pem", |key| Some(pem("PUBLIC KEY", &key.spki).encode_utf16().flat_map(u16::to_be_bytes).collect())),
     ("beside.zip", |key| Some(crate::dfu::package_beside("key.pem", pem("PUBLIC KEY", &key.spki).as_bytes()))),
     ("archive.zip", |key| Some(crate::dfu::archive_of("key.der", &key.spki))),
-    ("pk.bin", |key| key.known.as_ref()?.nrf5_sdk().map(|little| little.to_vec())),
+    ("pk.bin", |key| little_endian(key.known.as_ref()?).map(|little| little.to_vec())),
 ];
 
 struct Subject {
@@ -114,13 +117,13 @@ fn key_file(key: &Subject) -> Option<Vec<u8>> {
 }
 
 fn c_array(key: &Subject) -> Option<Vec<u8>> {
-    let little = key.known.as_ref()?.nrf5_sdk()?;
+    let little = little_endian(key.known.as_ref()?)?;
     let list: Vec<String> = little.iter().map(|byte| format!("0x{byte:02x}")).collect();
     Some(format!("__ALIGN(4) const uint8_t pk[64] =\n{{\n    {}\n}};\n", list.join(", ")).into_bytes())
 }
 
 fn digits(key: &Subject) -> Option<Vec<u8>> {
-    Some(format!("Public (verification) key pk:\n{}\n", hex(&key.known.as_ref()?.nrf5_sdk()?)).into_bytes())
+    Some(format!("Public (verification) key pk:\n{}\n", hex(&little_endian(key.known.as_ref()?)?)).into_bytes())
 }
 
 /// The carriers of these keys in files, one folder per key.

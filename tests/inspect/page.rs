@@ -150,6 +150,35 @@ fn a_field_that_the_page_forgot_is_found() {
     assert_eq!(all.into_iter().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
 }
 
+/// All keys of a list have its name.
+#[test]
+fn each_key_of_a_company_list_is_told_of_a_file_that_holds_several() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let mut list = "schema = 1\n".to_owned();
+    let mut both = "two keys\n".to_owned();
+    for (name, reason) in [("p256-a", "lost by us"), ("p256-b", "lost by them")] {
+        let pem = fs::read_to_string(project(&format!("tests/vectors/keys/{name}.pub.pem"))).unwrap();
+        fs::write(path(name), &pem).unwrap();
+        list += &format!("[[refused]]\nreason = \"{reason}\"\ndate = \"2026-03-01\"\nfile = \"{name}\"\n");
+        both += &pem;
+    }
+    fs::write(path("refused-keys.toml"), list).unwrap();
+    let beside = crate::dfu::package_beside_all(&[
+        ("a", &fs::read(path("p256-a")).unwrap()),
+        ("b", &fs::read(path("p256-b")).unwrap()),
+    ]);
+    for (name, bytes) in [("both.txt", both.into_bytes()), ("both.zip", beside)] {
+        fs::write(path(name), bytes).unwrap();
+        let (_, report, errors) = inspected(&["--refused", &path("refused-keys.toml"), &path(name)]);
+        let words = unfolded(&rootstamp(&["inspect", "--refused", &path("refused-keys.toml"), &path(name)]).stdout);
+        for reason in ["lost by us", "lost by them"] {
+            assert!(report["files"][0]["refused"].to_string().contains(reason), "{name} {reason}: {report}");
+            assert!(errors.contains(reason) && words.contains(reason), "{name} {reason}: {errors} {words}");
+        }
+    }
+}
+
 #[test]
 fn a_company_list_counts_where_it_is_named_and_only_there() {
     let folder = tempfile::tempdir().unwrap();

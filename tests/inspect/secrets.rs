@@ -17,7 +17,7 @@ use crate::{
     dfu,
     image::elf::{LOAD, elf},
     keys::{
-        der, published,
+        der, little_endian, published,
         secrets::{secret, silent},
     },
 };
@@ -174,7 +174,7 @@ fn bare() -> Vec<File> {
             put("image.hex", intel_hex(0x1000, &program(&[raw, &secret].concat())));
         }
     }
-    let (little, secret) = (own("p256-a").nrf5_sdk().unwrap(), secret("p256-a"));
+    let (little, secret) = (little_endian(&own("p256-a")).unwrap(), secret("p256-a"));
     for (what, inside) in [
         ("little-both", [&little[..], &backwards(&secret)].concat()),
         ("little-key", [&little[..], &secret].concat()),
@@ -239,7 +239,7 @@ fn all_refused(files: &[File]) {
         .collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     let (exit, report, errors) = inspected(&paths);
-    assert_eq!(exit, 40);
+    assert_eq!(exit, 40, "{errors}");
     for ((name, ..), told) in files.iter().zip(report["files"].as_array().unwrap()) {
         assert!(is_refused(told), "{name}: {told}");
     }
@@ -301,6 +301,57 @@ fn what_holds_public_halves_only_is_refused_in_no_text_and_in_no_program() {
         let (exit, report, errors) = inspected(&[&path]);
         assert_ne!(exit, 40, "{name}: {report} {errors}");
     }
+}
+
+/// Nothing but a licence, in front of what is looked for.
+fn readme(len: usize) -> Vec<u8> {
+    b"No warranty of any kind. ".iter().copied().cycle().take(len).collect()
+}
+
+#[test]
+fn a_private_half_in_a_package_is_refused_behind_a_file_that_takes_all_room() {
+    let mut files: Vec<File> = Vec::new();
+    for name in ["p256-a", "ed25519-a"] {
+        let (pem, pkcs8) = (text(&format!("{name}.priv.pem")), der(&format!("{name}.priv.pem")));
+        let base64 = STANDARD.encode(&pkcs8);
+        let whole = |bytes: &[u8]| [&noise(131_072), bytes].concat();
+        for (form, bytes) in [("pem", pem.as_bytes()), ("der", &pkcs8), ("base64", base64.as_bytes())] {
+            let two = [("README", &readme(131_072)[..]), ("key", bytes)];
+            files.push((format!("{name}-{form}.zip"), name, dfu::package_beside_all(&two)));
+            files.push((format!("{name}-{form}-archive.zip"), name, dfu::archive(&two)));
+        }
+        files.push((
+            format!("{name}-large-pem.zip"),
+            name,
+            dfu::package_beside_all(&[("README", &whole(pem.as_bytes()))]),
+        ));
+        files.push((format!("{name}-large-der.zip"), name, dfu::package_beside_all(&[("README", &whole(&pkcs8))])));
+        files.push((format!("{name}-large.zip"), name, dfu::archive(&[("README", &whole(&pkcs8))])));
+    }
+    all_refused(&files);
+    let public = own("p256-a");
+    let two = [("README", &readme(131_072)[..]), ("key", public.spki())];
+    let (_folder, path) = super::written("a.zip", &dfu::package_beside_all(&two));
+    assert_eq!(inspected(&[&path]).0, 0);
+}
+
+/// Text that is a public key in digits, and larger than a file of a key.
+#[test]
+fn a_private_half_in_a_text_beside_a_public_key_in_digits_is_refused_however_long_the_text_is() {
+    let public = format!("{}\n", hex(own("p256-a").raw()));
+    let pkcs8 = STANDARD.encode(der("p256-a.priv.pem"));
+    let text = |lines: usize, rest: &str| format!("{public}{}{rest}\n", "not a word\n".repeat(lines)).into_bytes();
+    all_refused(&[
+        ("long.txt".to_owned(), "p256-a", text(7000, &pkcs8)),
+        ("bare.txt".to_owned(), "p256-a", text(7000, &STANDARD.encode(secret("p256-a")))),
+    ]);
+    let (_folder, path) = super::written("long.txt", &text(7000, ""));
+    assert_eq!(inspected(&[&path]).0, 0, "a public key alone");
+    // More than is looked at in every form is not called a key.
+    let (_folder, path) = super::written("longer.txt", &text(400_000, &pkcs8));
+    let (exit, report, errors) = inspected(&[&path]);
+    assert_eq!((exit, &report["files"][0]["kind"]), (2, &"unknown".into()), "{errors}");
+    assert!(errors.contains("not searched for keys written in digits or base64"), "{errors}");
 }
 
 /// A package with these bytes in each place that belongs to no file: comments, extra fields, a gap.

@@ -10,7 +10,7 @@ use rootstamp::{
 };
 use serde_json::Value;
 
-use super::bytes;
+use super::{bytes, little_endian};
 
 const KEYS: &[(&str, Algorithm)] = &[
     ("p256-a", Algorithm::P256),
@@ -25,6 +25,21 @@ const KEYS: &[(&str, Algorithm)] = &[
     ("x25519-a", Algorithm::X25519),
     ("rsa2048-a", Algorithm::Rsa2048),
     ("rsa3072-a", Algorithm::Rsa3072),
+];
+
+/// One of each container.
+const FILES: &[(&str, &str)] = &[
+    ("p256-a", "spki.der"),
+    ("p384-a", "spki.der"),
+    ("ed25519-a", "spki.der"),
+    ("x25519-a", "spki.der"),
+    ("rsa2048-a", "spki.der"),
+    ("p256-a", "cert.der"),
+    ("p384-a", "cert.der"),
+    ("ed25519-a", "cert.der"),
+    ("rsa3072-a", "cert.der"),
+    ("rsa2048-a", "pkcs1.der"),
+    ("rsa3072-a", "pkcs1.der"),
 ];
 
 fn vector(name: &str) -> Vec<u8> {
@@ -95,9 +110,8 @@ fn raw_and_little_endian_bytes_are_the_key_they_came_from() {
         let point = matches!(algorithm, Algorithm::P256 | Algorithm::P384);
         assert_eq!(with_mark.ok(), point.then(|| key.clone()), "{name}");
         assert!(AnyKey::from_raw(*algorithm, &key.raw()[1..]).is_err(), "{name}");
-        assert_eq!(key.nrf5_sdk().is_some(), *algorithm == Algorithm::P256);
     }
-    let little = key("p256-a").nrf5_sdk().unwrap();
+    let little = little_endian(&key("p256-a")).unwrap();
     assert!(String::from_utf8(vector("nrf5sdk/pk.hex.txt")).unwrap().contains(&hex(&little)));
     assert_eq!(AnyKey::from_nrf5_sdk(&little), Ok(key("p256-a")));
     assert!(AnyKey::from_nrf5_sdk(key("p256-a").raw().try_into().unwrap()).is_err(), "big-endian");
@@ -195,7 +209,7 @@ fn fingerprints_are_those_of_the_vendors_tools() {
         same("nsib_hash16_sha512", key.nsib_hash(NsibRule::Sha512).map(|hash| hash.to_string()));
         same("raw_xy_hex", Some(hex(key.raw())));
         same("raw_hex", Some(hex(key.raw())));
-        same("nrf5sdk_pk_le_hex", key.nrf5_sdk().map(|pk| hex(&pk)));
+        same("nrf5sdk_pk_le_hex", little_endian(&key).map(|pk| hex(&pk)));
         assert!(compared >= 2 || *name == "x25519-a", "{name}");
         assert_eq!(key.short(), format!("{} {}", key.algorithm(), &id["spki_sha256"].as_str().unwrap()[..8]));
     }
@@ -287,15 +301,17 @@ fn signatures_of_nordics_own_tools_verify_in_the_order_each_writes_them() {
     let (hash, signature) = (vector("nsib/app.sha256.bin"), vector("nsib/app.ecdsa.sig"));
     let p256 = key("p256-a");
     assert!(p256.verifies(&hash, Signature::Fixed(&signature)));
-    assert!(!p256.verifies(&hash, Signature::FixedLittleEndian(&signature)));
+    let turned: Vec<u8> = signature.chunks(32).flat_map(|half| half.iter().rev().copied()).collect();
+    assert!(!p256.verifies(&hash, Signature::Fixed(&turned)));
     assert!(!p256.verifies(&hash, Signature::Standard(&signature)));
     // Packet { signed_command = 2 { command = 1 { … }, signature_type = 2, signature = 3 } }. [dfu-cc.proto]
     let packet = vector("nrf5sdk/app/app-at-0x26000.dat");
     let little = &packet[packet.len() - 64..];
+    let fixed: Vec<u8> = little.chunks(32).flat_map(|half| half.iter().rev().copied()).collect();
     // The signature is over the InitCommand alone: field 2 of the command, which is 63 bytes long here.
     let command = &packet[9..72];
     assert_eq!(packet[7..9], [0x12, 63]);
-    assert!(p256.verifies(command, Signature::FixedLittleEndian(little)));
+    assert!(p256.verifies(command, Signature::Fixed(&fixed)));
     assert!(!p256.verifies(command, Signature::Fixed(little)));
     let (hex_file, pure) = (vector("payload/app-at-0xC200.hex"), vector("nsib/app.ed25519.sig"));
     let contents = contents_of(&hex_file);
@@ -310,7 +326,7 @@ fn contents_of(hex_file: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_p384_signature_verifies_in_every_order() {
+fn a_p384_signature_verifies_in_both_forms() {
     let (message, der) = image("p384", 0x22);
     let mut fixed = Vec::new();
     let mut rest = &der[2..];
@@ -322,8 +338,7 @@ fn a_p384_signature_verifies_in_every_order() {
     }
     let little: Vec<u8> = fixed.chunks(48).flat_map(|half| half.iter().rev().copied()).collect();
     let made = |signature| key("p384-a").verifies(&message, signature);
-    assert!(made(Signature::Fixed(&fixed)) && made(Signature::FixedLittleEndian(&little)));
-    assert!(!made(Signature::Fixed(&little)) && !made(Signature::FixedLittleEndian(&fixed)));
+    assert!(made(Signature::Standard(&der)) && made(Signature::Fixed(&fixed)) && !made(Signature::Fixed(&little)));
 }
 
 proptest! {
@@ -336,7 +351,7 @@ proptest! {
         }
         let _ = (AnyKey::at_start(&bytes), AnyKey::from_certificate(&bytes), AnyKey::from_pkcs1(&bytes));
         for (name, _) in KEYS {
-            for signature in [Signature::Standard(&bytes), Signature::Fixed(&bytes), Signature::FixedLittleEndian(&bytes)] {
+            for signature in [Signature::Standard(&bytes), Signature::Fixed(&bytes)] {
                 prop_assert!(!key(name).verifies(b"GW3", signature));
             }
         }
@@ -344,13 +359,11 @@ proptest! {
 
     #[test]
     fn a_key_file_with_one_byte_changed_is_never_the_same_key(
-        (name, _) in proptest::sample::select(KEYS),
-        file in proptest::sample::select(vec!["spki.der", "cert.der", "pkcs1.der"]),
+        (name, file) in proptest::sample::select(FILES),
         at in any::<proptest::sample::Index>(),
         flip in 1u8..,
     ) {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vectors/keys/{name}.{file}"));
-        let Ok(mut der) = std::fs::read(path) else { return Ok(()) };
+        let mut der = bytes(&format!("{name}.{file}"));
         let at = at.index(der.len());
         der[at] ^= flip;
         if let Ok((changed, container)) = AnyKey::from_der(&der) {

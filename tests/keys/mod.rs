@@ -11,7 +11,7 @@ use rootstamp::{
     fault::{Exit, Problem},
     file,
     ident::{Digest, bytes_from_hex},
-    keys::{self, FILE_LIMIT, PublicKey, refuse::RefuseList},
+    keys::{self, Algorithm, AnyKey, FILE_LIMIT, PublicKey, refuse::RefuseList},
 };
 
 fn vector(name: &str) -> PathBuf {
@@ -28,6 +28,13 @@ fn read_bytes(bytes: &[u8]) -> Result<PublicKey, Problem> {
 
 fn bytes(name: &str) -> Vec<u8> {
     file::read(&vector(name), FILE_LIMIT).unwrap().bytes
+}
+
+/// X‖Y each with its last byte first, as the nRF5 SDK holds a P-256 key, and only such a key.
+pub(crate) fn little_endian(key: &AnyKey) -> Option<[u8; 64]> {
+    let mut turned: [u8; 64] = key.raw().try_into().ok().filter(|_| key.algorithm() == Algorithm::P256)?;
+    turned.chunks_exact_mut(32).for_each(<[u8]>::reverse);
+    Some(turned)
 }
 
 /// The DER inside a PEM file, by a way of its own.

@@ -15,7 +15,7 @@ use rootstamp::{
 };
 use serde_json::Value;
 
-use super::any::key;
+use super::{any::key, little_endian, secrets::category};
 
 fn list() -> &'static RefuseList {
     static LIST: LazyLock<RefuseList> = LazyLock::new(|| RefuseList::built_in().unwrap());
@@ -201,7 +201,7 @@ fn each_kind_that_is_taken_is_taken_and_then_refused() {
             let hit = list.refuses_nsib(hash).unwrap();
             assert!(is(published, &hit.refused.spki_sha256) && hit.form == Form::NsibHash(rule), "{hit}");
         }
-        if let Some(little) = key.nrf5_sdk() {
+        if let Some(little) = little_endian(&key) {
             assert_eq!(list.refuses_raw(&little).unwrap().form, Form::LittleEndian);
             let compressed = [&[2 + (key.raw()[63] & 1)], &key.raw()[..32]].concat();
             assert_eq!(list.refuses_raw(&compressed).unwrap().form, Form::Compressed);
@@ -259,7 +259,7 @@ fn each_that_a_key_slot_can_hold_is_found_in_nordics_key_file() {
 #[test]
 fn each_that_an_nrf5_sdk_bootloader_can_hold_is_found_in_its_source_and_in_what_its_tool_prints() {
     let list = list();
-    let own = key("p256-a").nrf5_sdk().unwrap();
+    let own = little_endian(&key("p256-a")).unwrap();
     let source = |bytes: &[u8]| bytes.iter().map(|byte| format!("0x{byte:02x}")).collect::<Vec<_>>().join(", ");
     for published in published().iter().filter(|key| key["type"] == "ecdsa-p256") {
         let little = field(published, "nrf5sdk_pk_le_hex").unwrap();
@@ -449,10 +449,10 @@ fn a_company_key_given_whole_is_refused_in_every_form_and_one_given_by_fingerpri
         let list = company(&entry).unwrap();
         let hit = list.refuses_nsib(nsib).unwrap();
         assert_eq!(
-            (hit.refused.known, hit.refused.kind.as_str(), hit.refused.category()),
+            (hit.refused.known, hit.refused.kind.as_str(), category(&hit.refused.why)),
             (Known::Whole, "ecdsa-p256", "company")
         );
-        assert_eq!(list.search(&own.nrf5_sdk().unwrap())[0].form, Form::LittleEndian);
+        assert_eq!(list.search(&little_endian(&own).unwrap())[0].form, Form::LittleEndian);
         assert!(list.refuses_key_hash(&own.key_hash(Hash::Sha512)).is_some());
     }
     let list = company(&format!("spki_sha256 = \"{sha256}\"\n")).unwrap();

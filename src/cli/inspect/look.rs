@@ -1,12 +1,11 @@
 //! What is this file? Decided by what it holds; its name only where that leaves a choice, and then it is said.
 
-use std::iter;
-
 use clap::ValueEnum;
 use memchr::memmem;
 
 use super::{
     memory::{Container, ImageReport},
+    packed,
     report::{Content, Facts, KeyReport, Told},
 };
 use crate::{
@@ -25,9 +24,6 @@ use crate::{
     },
     manifest,
 };
-
-/// Text above this size is no key written in digits: no tool writes such a file.
-const TEXT_LIMIT: usize = 4 << 20;
 
 /// What bytes that do not say what they are shall be taken for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -90,11 +86,10 @@ pub(super) fn look(file: &Read, asked: &Asked) -> Looked {
 fn searched(file: &Read, content: Content, asked: &Asked, looked: bool) -> Content {
     let private = || if looked { None } else { private_half(file) };
     match content {
-        Content::Image(_) | Content::PublicKey(_) => content,
+        Content::Image(_) => content,
         Content::DfuPackage(mut told) => {
-            let unlisted = told.unlisted(dfu::unpacked(file));
-            told.add_unlisted(&unlisted, &asked.list);
-            told.add_beside(&dfu::beside_files(file), &asked.list);
+            told.add_unlisted(file, &asked.list);
+            told.add_beside(file, &asked.list);
             Content::DfuPackage(told)
         }
         Content::ReleaseManifest(mut told) => private().map_or_else(
@@ -104,17 +99,18 @@ fn searched(file: &Read, content: Content, asked: &Asked, looked: bool) -> Conte
             },
             Content::refused,
         ),
-        Content::Unknown(_) | Content::KmuKeyFile(_) | Content::KmuSlot(_) | Content::DfuInit(_) => {
-            private().map_or(content, Content::refused)
-        }
+        Content::PublicKey(_)
+        | Content::Unknown(_)
+        | Content::KmuKeyFile(_)
+        | Content::KmuSlot(_)
+        | Content::DfuInit(_) => private().map_or(content, Content::refused),
         Content::Refused { problems } if problems.iter().any(|problem| problem.exit == Exit::KeyRefused) => {
             Content::Refused { problems }
         }
-        Content::Refused { problems } => {
-            let packed = if dfu::begins(file) { dfu::unpacked(file) } else { Vec::new() };
-            let private = private().or_else(|| packed.iter().find_map(private_half));
-            private.map_or_else(|| given_up(file, &packed, problems, asked), Content::refused)
-        }
+        Content::Refused { problems } => match private().map_or_else(|| packed::searched(file, &asked.list), Err) {
+            Ok(packed) => given_up(file, packed, problems, asked),
+            Err(private) => Content::refused(private),
+        },
     }
 }
 
@@ -124,10 +120,10 @@ fn private_half(file: &Read) -> Option<Problem> {
     Some(Problem::new(file.name(), keys::NotOurs::Private(form).to_string()).exit(Exit::KeyRefused))
 }
 
-/// A file that claims to be of a format and is not whole: told as it was, unless a refused key is in it.
-fn given_up(file: &Read, packed: &[Read], problems: Vec<Problem>, asked: &Asked) -> Content {
-    let all = iter::once(file).chain(packed);
-    let found: Vec<Sighting<'_>> = all.flat_map(|file| asked.list.search_file(&file.bytes)).collect();
+/// A file that claims to be of a format and is not whole: told as it was, unless a refused key is in it or in what it packs.
+fn given_up(file: &Read, packed: Vec<Sighting<'_>>, problems: Vec<Problem>, asked: &Asked) -> Content {
+    let mut found = asked.list.search_file(&file.bytes);
+    found.extend(packed);
     if found.is_empty() {
         return Content::Refused { problems };
     }
@@ -275,7 +271,8 @@ pub(super) fn key_given(file: &Read) -> Result<AnyKey, Problem> {
 
 /// A P-256 key in C source or as tools print it: the only 64 bytes that the file writes out in digits; or DER so written.
 fn in_digits(file: &Read) -> Option<Given> {
-    let text = std::str::from_utf8(file.bytes.get(..TEXT_LIMIT).unwrap_or(&file.bytes)).ok()?;
+    let bytes = Some(&file.bytes).filter(|bytes| bytes.len() <= keys::TEXT_LIMIT)?;
+    let text = std::str::from_utf8(bytes).ok()?;
     let runs = keys::hex_runs(text);
     let [run] = &runs[..] else { return None };
     let given = |(key, container)| Given { key, container, pem: false };
@@ -329,11 +326,16 @@ fn by_name(file: &Read, asked: &Asked) -> Looked {
         "bin" => by(image(raw(file, asked), Container::Raw, asked), NAME),
         _ if asked.at.is_some() => by(image(raw(file, asked), Container::Raw, asked), ASKED),
         _ => {
-            let what = "is nothing that is known here; --at ADDRESS takes it for raw memory, --as for a raw key";
+            let known = "is nothing that is known here; --at ADDRESS takes it for raw memory, --as for a raw key";
+            let large = file.bytes.len() > keys::TEXT_LIMIT;
+            let what = if large { format!("{known}; {UNREAD}") } else { known.to_owned() };
             by_contents(unlike(file, Problem::new(file.name(), what), asked))
         }
     }
 }
+
+/// Of a file larger than [`keys::TEXT_LIMIT`].
+const UNREAD: &str = "being larger than 4 MiB, it was not searched for keys written in digits or base64";
 
 /// What a file is that could not be understood, as far as it can be said; keys that must not be used are found anyway.
 fn unlike(file: &Read, problem: Problem, asked: &Asked) -> Content {

@@ -25,11 +25,10 @@ use crate::{
         tree::Branch,
     },
     keys::{
-        self, AnyKey, Container, Given, NotOurs, PublicKey, private,
+        AnyKey, Container, Given, PublicKey,
         refuse::{Hit, RefuseList, Refused, Sighting, Why},
     },
     manifest::{self, Release},
-    page,
 };
 
 /// Version of the shape of [`Report`] as JSON.
@@ -98,15 +97,18 @@ pub(super) struct RefusedReport {
     /// Whether the world refuses it, and not the company alone.
     #[serde(skip)]
     pub(super) published: bool,
+    /// Which key it is: keys of one list may share its name.
+    #[serde(skip)]
+    spki_sha256: Digest,
 }
 
 /// What a format's own reader makes of a file.
 #[derive(Serialize)]
 pub(super) struct Told<T> {
-    facts: T,
+    pub(super) facts: T,
     refused: Vec<RefusedReport>,
     /// Why it would not do what it is for: reasons to stop.
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
     /// With the keys of the command line: names of the files of those that signed it. `null` if none was given, or if
     /// nothing in it can be signed.
     signed_by: Option<Vec<String>>,
@@ -274,7 +276,8 @@ impl RefusedReport {
     }
 
     fn because(refused: &Refused, why: String) -> Self {
-        Self { name: refused.name.clone(), why, published: !matches!(refused.why, Why::Company { .. }) }
+        let published = !matches!(refused.why, Why::Company { .. });
+        Self { name: refused.name.clone(), why, published, spki_sha256: refused.spki_sha256 }
     }
 
     /// What the worst of them is called, if there are any.
@@ -321,7 +324,7 @@ impl<T> Told<T> {
 
     /// Refused keys that were found in the file beside what its format's reader told.
     pub(super) fn add(&mut self, found: &[Sighting<'_>], place: &str) {
-        let told = |new: &RefusedReport| self.refused.iter().any(|known| known.name == new.name);
+        let told = |new: &RefusedReport| self.refused.iter().any(|known| known.spki_sha256 == new.spki_sha256);
         let mut new = sighted(found);
         new.retain(|new| !told(new));
         new.iter_mut().for_each(|refused| refused.why.push_str(place));
@@ -351,48 +354,6 @@ fn signer(unsigned: bool, signed_by: Option<&[String]>) -> String {
 }
 
 impl Told<Package> {
-    /// Keys that nobody may use in the files of the package that its manifest does not name. As many bytes as two files of
-    /// keys have are read in every form; in what is more, wrapped keys are looked for.
-    pub(super) fn add_unlisted(&mut self, entries: &[Read], list: &RefuseList) {
-        let mut room = 2 * usize::try_from(keys::FILE_LIMIT).unwrap_or_default();
-        for entry in entries {
-            let name = page::printable(&entry.name());
-            let wrapped = || private::wrapped(&entry.bytes).next().map(|wrapped| wrapped.form);
-            let left = room.checked_sub(entry.bytes.len());
-            room = left.unwrap_or(room);
-            if let Some(form) = left.map_or_else(wrapped, |_| private::form_of_file(&entry.bytes)) {
-                let what = format!("`{name}` in it {}", NotOurs::Private(form));
-                self.problems.push(Problem::new(&*self.facts.name, what).exit(Exit::KeyRefused));
-            }
-            let found = if left.is_some() { list.search_file(&entry.bytes) } else { list.search(&entry.bytes) };
-            self.add(&found, &format!(" of `{name}` in it"));
-        }
-    }
-
-    /// The same in what belongs to the archive itself, the comment at its end first. Headers of many files have room for
-    /// megabytes: behind so much as a file of a key has, only what begins like a wrapped key is looked for.
-    pub(super) fn add_beside(&mut self, runs: &[(usize, &[u8])], list: &RefuseList) {
-        let mut room = usize::try_from(keys::FILE_LIMIT).unwrap_or(usize::MAX);
-        for (at, bytes) in runs.iter().rev() {
-            let place = format!("from byte {at}, outside the files in it");
-            let wrapped = || private::wrapped(bytes).next().map(|wrapped| wrapped.form);
-            let left = room.checked_sub(bytes.len());
-            room = left.unwrap_or(room);
-            if let Some(form) = left.map_or_else(wrapped, |_| private::form_of_file(bytes)) {
-                let what = format!("{place}, {}", NotOurs::Private(form));
-                self.problems.push(Problem::new(&*self.facts.name, what).exit(Exit::KeyRefused));
-            }
-            let found = if left.is_some() { list.search_file(bytes) } else { list.search(bytes) };
-            self.add(&found, &format!(" of what stands {place}"));
-        }
-    }
-
-    /// Those of these files that its manifest does not name.
-    pub(super) fn unlisted(&self, packed: Vec<Read>) -> Vec<Read> {
-        let unlisted = |entry: &Read| self.facts.unlisted.contains(&entry.name());
-        packed.into_iter().filter(unlisted).collect()
-    }
-
     pub(super) fn package(package: Package, asked: &Asked) -> Self {
         let all = |key: &PublicKey| package.firmwares.iter().all(|firmware| firmware.signed_by(key));
         let signed_by = signers(asked, all);
@@ -588,12 +549,12 @@ impl Display for FileReport {
 
 /// One row for each key, however often and in however many forms it is there.
 fn refused_rows(f: &mut fmt::Formatter<'_>, refused: &[RefusedReport]) -> fmt::Result {
-    let mut times: HashMap<&str, usize> = HashMap::new();
+    let mut times: HashMap<Digest, usize> = HashMap::new();
     for one in refused {
-        *times.entry(&one.name).or_default() += 1;
+        *times.entry(one.spki_sha256).or_default() += 1;
     }
     for first in refused {
-        match times.remove(&*first.name) {
+        match times.remove(&first.spki_sha256) {
             Some(1) => row(f, "refused", &first.why)?,
             Some(times) => row(f, "refused", format!("{}; found {times} times in all", first.why))?,
             None => {}

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Map, tree::Branch};
 use crate::{
     fault::{Exit, Problem},
-    file::Read,
+    file::{Read, json_mistake},
     ident::Digest,
     keys::{PublicKey, refuse::RefuseList},
 };
@@ -109,7 +109,8 @@ pub fn unpacked(file: &Read) -> Vec<Read> {
     entries.map(|entry| Read::from_memory(entry.name, entry.bytes)).collect()
 }
 
-/// What an archive holds beside its files, as in a comment, each with its offset; nothing if it cannot be unpacked.
+/// What an archive holds beside its files, as in a comment, each with its offset. Of one that cannot be unpacked it may
+/// be anything.
 #[must_use]
 pub fn beside_files(file: &Read) -> Vec<(usize, &[u8])> {
     let runs = zip::beside(&file.bytes).into_iter();
@@ -169,8 +170,10 @@ fn listed(manifest: &[u8]) -> Result<Vec<(&'static str, Parts)>, String> {
     if manifest.len() > MANIFEST_MAX {
         return Err(format!("its manifest is larger than {MANIFEST_MAX} bytes"));
     }
-    let Outer { manifest } =
-        serde_json::from_slice(manifest).map_err(|error| format!("its {MANIFEST} is not one: {error}"))?;
+    let Outer { manifest } = serde_json::from_slice(manifest).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!("its {MANIFEST} is not one: line {line}, column {column}: {}", json_mistake(&error))
+    })?;
     let old = "it is in the format before SDK 12, whose updates nobody signs; this release reads secure DFU packages";
     if manifest.dfu_version.is_some() {
         return Err(old.to_owned());

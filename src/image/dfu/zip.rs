@@ -57,7 +57,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Entry>, String> {
 }
 
 /// Every run of bytes that is no data of an entry: headers, names, extra fields, comments, gaps. They are cut where fields
-/// meet, since text is read from its begin. None of an archive that cannot be read.
+/// meet, since text is read from its begin. Of an archive that [`read`] refuses, where they are cut means nothing.
 pub(super) fn beside(bytes: &[u8]) -> Vec<Range<usize>> {
     let Ok(end) = End::find(bytes) else { return Vec::new() };
     let claims = end.claims(bytes).unwrap_or_default();

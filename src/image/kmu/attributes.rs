@@ -369,8 +369,8 @@ impl Attributes {
     #[must_use]
     pub fn slots(&self) -> usize {
         // The 0x04 is not kept.
-        let kept = self.value_length() & !1;
-        kept.div_ceil(SLOT_BYTES)
+        let left_out = usize::from(self.kind == Kind::P256Public);
+        (self.value_length() - left_out).div_ceil(SLOT_BYTES)
     }
 
     /// Their numbers.

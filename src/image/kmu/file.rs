@@ -37,7 +37,10 @@ pub struct KeySlot {
     pub value: Value,
 }
 
-/// What goes into a slot. Only public keys are ever shown.
+/// 0x04, X and Y, in bytes.
+const POINT: usize = 65;
+
+/// What goes into a slot. Only what can be nothing but public is shown, and of an Ed25519 key its fingerprint.
 #[derive(Clone, Eq, PartialEq)]
 pub enum Value {
     /// A public key: Ed25519 as its 32 bytes, P-256 as 0x04, X and Y.
@@ -60,7 +63,12 @@ impl Value {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Public(bytes) => f.write_str(&hex(bytes)),
+            // A point of P-256 is nothing else. 32 bytes are as good as any others for Ed25519, a private half too.
+            Self::Public(bytes) if bytes.len() == POINT => f.write_str(&hex(bytes)),
+            Self::Public(bytes) => match AnyKey::from_raw(keys::Algorithm::Ed25519, bytes) {
+                Ok(key) => write!(f, "spki_sha256 {}", key.spki_sha256()),
+                Err(_) => write!(f, "{} bytes, not shown", bytes.len()),
+            },
             Self::Secret(bytes) => write!(f, "{} secret bytes, not shown", bytes.len()),
             Self::Random(length) => write!(f, "{length} random bytes made by the device"),
         }
@@ -321,6 +329,9 @@ impl KeySlot {
             return Err(BadSlot { what, exit: Exit::KeyRefused });
         }
         let value = value(&written.value, attributes.kind)?;
+        if attributes.value_length() == 0 {
+            return Err("its metadata say 0 bits, and a slot holds a value".to_owned().into());
+        }
         if value.length() != attributes.value_length() {
             return Err(format!(
                 "its value is {} bytes long, its metadata say {}",

@@ -20,5 +20,5 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if data.len() % 8 == 0 {
         let _ = keys::read(&file);
     }
-    let _ = DecryptionKey::read(&file);
+    let _ = DecryptionKey::from_der(&file.bytes);
 });
