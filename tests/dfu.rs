@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -21,14 +20,18 @@ use rootstamp::{
         Map,
         dfu::{
             self, Kind, Package, Validation, crc32,
-            patch::{Form, PLACEHOLDER, Patch, bare_keys},
-            settings::{self, Backup, Flat, Settings, Version, Wanted},
+            patch::Form,
+            settings::{self, Flat},
         },
     },
     keys::{self, PublicKey, refuse::RefuseList},
 };
 
 use crate::keys::secrets::{secret, silent};
+
+mod archive;
+mod page;
+mod place;
 
 fn vector(path: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(path)).unwrap()
@@ -511,310 +514,11 @@ fn a_manifest_that_lies_stops() {
     assert!(package.explain(None, &list()).to_string().contains("no device gets it"));
 }
 
-/// A stored archive, and a file of it as one of the outer archive too.
-fn inside_each_other() -> Vec<u8> {
-    let inner = Archive { files: vec![("inner.txt".into(), b"x".to_vec())], deflated: false }.bytes();
-    let mut outer = Archive { files: vec![("outer.zip".into(), inner.clone())], deflated: false }.bytes();
-    let directory = |zip: &[u8]| u32::from_le_bytes(zip[zip.len() - 6..zip.len() - 2].try_into().unwrap()) as usize;
-    let mut entry = inner[directory(&inner)..inner.len() - 22].to_vec();
-    let at = u32::try_from("PK\x03\x04".len() + 26 + "outer.zip".len()).unwrap();
-    entry[42..46].copy_from_slice(&at.to_le_bytes());
-    let end = outer.len() - 22;
-    let size = u32::try_from(end - directory(&outer) + entry.len()).unwrap();
-    outer[end + 8..end + 16].copy_from_slice(&[&[2, 0, 2, 0], &size.to_le_bytes()[..]].concat());
-    outer.splice(end..end, entry);
-    outer
-}
-
-#[test]
-fn an_archive_that_lies_stops_with_one_clear_message() {
-    let good = || Archive::of(Packet::of(FIRMWARE).unsigned(), FIRMWARE.to_vec());
-    let bytes = good().bytes();
-    assert!(package(bytes.clone()).is_ok());
-    let end = bytes.len() - 22;
-    let directory = u32::from_le_bytes(bytes[end + 16..end + 20].try_into().unwrap()) as usize;
-    let put = |at: usize, with: &[u8]| {
-        let mut bytes = bytes.clone();
-        bytes[at..at + with.len()].copy_from_slice(with);
-        bytes
-    };
-    for (expected, bytes) in [
-        ("too short", Vec::new()),
-        ("too short", b"PK\x05\x06".to_vec()),
-        ("no ZIP directory", [bytes.clone(), vec![0]].concat()),
-        ("no ZIP directory", bytes[..end].to_vec()),
-        ("several disks", put(end + 4, &[1])),
-        ("claims 65535 files", put(end + 8, &[0xFF; 4])),
-        ("does not end at", put(end + 12, &[0xFF; 4])),
-        ("does not end at", put(end + 16, &[0xFF; 4])),
-        ("damaged at offset", put(directory, b"XX")),
-        ("is encrypted", put(directory + 8, &[1])),
-        ("other than stored", put(directory + 10, &[12])),
-        ("needs ZIP64", put(directory + 20, &[0xFF; 8])),
-        ("two sizes differ", put(directory + 20, &[0xFE, 0xFF, 0xFF, 0xFF])),
-        ("believed", put(directory + 20, &[0xFE, 0xFF, 0xFF, 0xFF, 0xFE, 0xFF, 0xFF, 0xFF])),
-        ("the header at offset 0x0 is none", put(0, b"XX")),
-        ("contradicts the directory", put(30, b"b")),
-        ("contradicts the directory", put(8, &[8])),
-        ("another size or checksum", put(14, &[0])),
-        ("CRC32 is", put(40, b"X")),
-        ("contradicts the directory", put(directory + 42 + 51, &[0; 4])),
-        ("59 bytes more than its files need", put(end + 8, &[2, 0, 2, 0])),
-        ("claims 4096 bytes, which are not there", {
-            let mut bytes = put(18, &[0, 0x10, 0, 0, 0, 0x10, 0, 0]);
-            bytes[directory + 20..directory + 28].copy_from_slice(&[0, 0x10, 0, 0, 0, 0x10, 0, 0]);
-            bytes
-        }),
-        ("`outer.zip` and `inner.txt` in it share bytes", inside_each_other()),
-    ] {
-        let what = package(bytes).map(|package| package.digest).unwrap_err();
-        assert!(what.contains(expected), "{expected}: {what}");
-    }
-    for name in ["../a.txt", "/a.txt", "a\\b", "..", "a\u{1b}[2J", "folder/", ""] {
-        let mut archive = good();
-        archive.files.push((name.to_owned(), b"x".to_vec()));
-        stopped(archive.bytes(), "no plain file name");
-    }
-    let mut twice = good();
-    twice.files.push(("A.bin".into(), b"x".to_vec()));
-    stopped(twice.bytes(), "is in it twice");
-}
-
-#[test]
-fn a_deflated_package_is_read_and_a_bomb_is_not_unpacked() {
-    let firmware = [vec![0xFF; 4096], FIRMWARE.to_vec()].concat();
-    let mut archive = Archive::of(Packet::of(&firmware).unsigned(), firmware);
-    archive.deflated = true;
-    assert_eq!(archive.read().unwrap().firmwares[0].contradictions(), Vec::<String>::new());
-
-    let wide = vec![0; 8 << 20];
-    let mut bomb = Archive::of(Packet::of(&wide).unsigned(), wide);
-    bomb.deflated = true;
-    let bytes = bomb.bytes();
-    assert!(bytes.len() < 20_000, "{}", bytes.len());
-    stopped(bytes, "are believed");
-
-    // The directory says less than the data unpack to, and more.
-    let mut bytes = archive.bytes();
-    let end = bytes.len() - 22;
-    let directory = u32::from_le_bytes(bytes[end + 16..end + 20].try_into().unwrap()) as usize;
-    for size in [16_u8, 0xFF] {
-        for at in [22, directory + 24] {
-            bytes[at] = size;
-        }
-        stopped(bytes.clone(), "not of the size the directory says");
-    }
-}
-
-#[test]
-fn the_settings_pages_of_nrfutil_are_made_again_byte_for_byte() {
-    let application = Flat::of(&application()).unwrap();
-    for (file, chip, version) in [
-        ("settings-NRF52-v1.hex", "nRF52832", Version::V1),
-        ("settings-NRF52-v2.hex", "nRF52832", Version::V2),
-        ("settings-NRF52840-v1.hex", "nRF52840", Version::V1),
-    ] {
-        let wanted = Wanted { version, app_version: 4, bl_version: 2, validation: Validation::Crc };
-        let page = settings::make(&wanted, &application).unwrap();
-        let map = settings::image("settings", settings::page_of(chip).unwrap(), &page);
-        assert_eq!(to_hex(&map), String::from_utf8(vector(&format!("nrf5sdk/{file}"))).unwrap(), "{file}");
-
-        let read = Map::from_hex(&read(&format!("nrf5sdk/{file}"))).unwrap();
-        let found = settings::find(&read).unwrap();
-        assert_eq!(found.contradictions(Some(&application)), Vec::<String>::new(), "{file}");
-        assert_eq!((found.version, found.app_version, found.bl_version, found.app_size), (version, 4, 2, 1024));
-        assert_eq!((found.app_crc, found.backup), (0x01BE_DC86, Backup::Same));
-        assert_eq!(found.crc.0, if version == Version::V1 { 0x0CD8_FBF9 } else { 0xF497_23D2 });
-        assert_eq!(found.validation_crc.map(|crc| crc.0), (version == Version::V2).then_some(0x7F0B_FEC8));
-        let told = found.explain(Some(&application));
-        assert!(told.warnings().is_empty(), "{told}");
-        assert!(told.to_string().contains("version 4, 1024 bytes"), "{told}");
-    }
-}
-
-/// The image as Intel HEX, record for record as nrfutil writes it: 16 bytes each, a new base before each 64 KiB.
-fn to_hex(map: &Map) -> String {
-    let mut text = String::new();
-    let mut base = None;
-    for segment in map.segments() {
-        let mut at = segment.at;
-        let mut rest = &segment.bytes[..];
-        while !rest.is_empty() {
-            if base != Some(at >> 16) {
-                base = Some(at >> 16);
-                let high = u16::try_from(at >> 16).unwrap_or_default();
-                text.push_str(&record(0, 4, &high.to_be_bytes()));
-            }
-            let room = 16.min(0x1_0000 - (at as usize & 0xFFFF)).min(rest.len());
-            let (line, after) = rest.split_at(room);
-            text.push_str(&record(u16::try_from(at & 0xFFFF).unwrap_or_default(), 0, line));
-            at = at.wrapping_add(u32::try_from(room).unwrap_or_default());
-            rest = after;
-        }
-    }
-    text.push_str(&record(0, 1, &[]));
-    text
-}
-
-fn record(offset: u16, kind: u8, bytes: &[u8]) -> String {
-    let [high, low] = offset.to_be_bytes();
-    let mut line = vec![u8::try_from(bytes.len()).unwrap_or_default(), high, low, kind];
-    line.extend_from_slice(bytes);
-    let sum = line.iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
-    line.push(sum);
-    format!(":{}\n", hex(&line).to_ascii_uppercase())
-}
-
-#[test]
-fn a_page_validated_by_hash_or_not_at_all_speaks_of_its_application_only() {
-    let application = Flat::of(&application()).unwrap();
-    let wanted = |validation| Wanted { version: Version::V2, app_version: 1, bl_version: 1, validation };
-    for validation in [Validation::Sha256, Validation::None] {
-        let page = settings::make(&wanted(validation), &application).unwrap();
-        let found = settings::read(&settings::image("a", 0xF_F000, &page), 0xF_F000).unwrap();
-        assert_eq!(found.app_validation, Some(validation));
-        assert_eq!(found.contradictions(Some(&application)), Vec::<String>::new());
-    }
-    assert!(
-        settings::make(&wanted(Validation::EcdsaP256Sha256), &application).unwrap_err().contains("where the key is")
-    );
-}
-
-/// The page of the vector with one byte changed, and what is told.
-fn page_told(at: usize, value: u8, both: bool, expected: &str) {
-    let application = Flat::of(&application()).unwrap();
-    let wanted = Wanted { version: Version::V2, app_version: 4, bl_version: 2, validation: Validation::Sha256 };
-    let good = settings::make(&wanted, &application).unwrap();
-    let mut page = good.clone();
-    page[at] = value;
-    let backup = if both { page.clone() } else { good };
-    let gap = vec![0xFF; 0x1000 - page.len()];
-    let raw = Read::from_memory("page.bin", [backup, gap, page].concat());
-    let map = Map::from_raw(&raw, 0xF_E000).unwrap();
-    let told = settings::read(&map, 0xF_F000).map_or_else(
-        |problem| problem.what,
-        |settings: Settings| settings.contradictions(Some(&application)).join("; "),
-    );
-    assert!(told.contains(expected), "{expected}: {told}");
-}
-
-#[test]
-fn a_settings_page_that_a_bootloader_would_not_follow_is_told() {
-    page_told(0x08, 9, true, "the CRC32 is written as");
-    page_told(0x08, 9, false, "the backup at 0x000FE000 says something else");
-    page_told(0x20, 0, true, "there is no application to start");
-    for code in [0x01, 0xA5, 0xAA, 0xAC] {
-        page_told(0x2C, code, true, "0 bytes wait in its second bank");
-    }
-    page_told(0x18, 1, true, "the page says 1025");
-    page_told(0x1C, 1, true, "the application has the CRC32");
-    page_told(0x2A2, 0, true, "CRC32 of the boot validations");
-    page_told(0x2A2, 0xAA, true, "is that of another application");
-    page_told(0x04, 3, true, "its layout is 3");
-    page_told(0x2A1, 9, true, "of no known kind");
-    let short = Map::from_raw(&Read::from_memory("a.bin", vec![1; 50]), 0xF_F000).unwrap();
-    assert!(settings::read(&short, 0xF_F000).unwrap_err().what.contains("its layout is 16843009"));
-    let cut = [[0; 4], [1, 0, 0, 0]].concat();
-    let cut = Map::from_raw(&Read::from_memory("a.bin", cut), 0xF_F000).unwrap();
-    assert!(settings::read(&cut, 0xF_F000).unwrap_err().what.contains("cut off"));
-    assert!(settings::read(&cut, 0x7_F000).unwrap_err().what.contains("no bytes there"));
-    assert_eq!(settings::find(&cut), None);
-    assert_eq!(settings::find(&application()), None);
-}
-
-#[test]
-fn an_application_is_flattened_without_boot_record_and_uicr() {
-    let flat = |at: u32, len: usize| Flat::of(&Map::from_raw(&Read::from_memory("a.bin", vec![7; len]), at).unwrap());
-    assert_eq!(flat(0xF00, 0x103).unwrap().bytes, [7, 7, 7, 0xFF]);
-    assert!(flat(0x1000_1000, 8).unwrap_err().what.contains("nothing in the flash"));
-    assert!(flat(0, 0x1000).is_err());
-    assert!(flat(0x1000, (2 << 20) + 1).unwrap_err().what.contains("spans more than"));
-    let far = b":020000040000FA\n:0120000000DF\n:020000040FFFEC\n:0100000000FF\n:00000001FF\n".to_vec();
-    let far = Map::from_hex(&Read::from_memory("a.hex", far)).unwrap();
-    assert!(Flat::of(&far).unwrap_err().what.contains("spans more than"), "two bytes far apart fill no memory");
-}
-
 /// A bootloader of words that look like code, with these bytes at 0x200.
 fn bootloader(inside: &[u8]) -> Map {
     let mut bytes: Vec<u8> = (0..1024_u32).flat_map(|word| (word.wrapping_mul(0x9E37_79B9)).to_le_bytes()).collect();
     bytes[0x200..0x200 + inside.len()].copy_from_slice(inside);
     Map::from_raw(&Read::from_memory("bl.bin", bytes), 0x7_8000).unwrap()
-}
-
-#[test]
-fn the_key_of_a_unit_takes_the_place_of_the_placeholder_and_of_no_other_byte() {
-    let (old, new) = (key("p256-a"), key("p256-b"));
-    let spki = [&keys::P256_SPKI_HEAD[..], PLACEHOLDER].concat();
-    for (form, inside) in [
-        (Form::Nrf5SdkLe, PLACEHOLDER.to_vec()),
-        (Form::Nrf5SdkLe, Form::Nrf5SdkLe.bytes(&old)),
-        (Form::Raw, PLACEHOLDER.to_vec()),
-        (Form::Raw, Form::Raw.bytes(&old)),
-        (Form::Spki, spki),
-        (Form::Spki, Form::Spki.bytes(&old)),
-    ] {
-        let before = bootloader(&inside);
-        let patch = Patch { at: 0x7_8200, form };
-        let after = patch.apply(&before, &new, &list()).unwrap();
-        let changed: Vec<usize> = before.segments()[0]
-            .bytes
-            .iter()
-            .zip(&after.segments()[0].bytes)
-            .enumerate()
-            .filter(|(_, (a, b))| a != b)
-            .map(|(at, _)| at)
-            .collect();
-        assert!(changed.iter().all(|at| (0x200..0x200 + form.len() as usize).contains(at)), "{form:?}");
-        let at = 0x7_8200..0x7_8200 + form.len();
-        assert_eq!(form.key(after.bytes(at).unwrap()), Some(new.clone()));
-        if form != Form::Spki {
-            let [bare] = &bare_keys(&after)[..] else { panic!("{form:?}") };
-            assert_eq!((bare.at, bare.form, &bare.key), (0x7_8200, form, &new));
-        }
-    }
-}
-
-#[test]
-fn a_place_that_is_not_that_of_the_only_key_is_not_patched() {
-    let told = |inside: &[u8], at: u32, form: Form, expected: &str, exit: Exit| {
-        let problems = Patch { at, form }.apply(&bootloader(inside), &key("p256-b"), &list()).unwrap_err();
-        assert!(
-            problems.iter().any(|problem| problem.what.contains(expected) && problem.exit == exit),
-            "{expected}: {problems:?}"
-        );
-    };
-    let le = Form::Nrf5SdkLe.bytes(&key("p256-a"));
-    told(&[0xFF; 64], 0x7_8200, Form::Nrf5SdkLe, "erased flash", Exit::Usage);
-    told(&[0; 64], 0x7_8200, Form::Nrf5SdkLe, "all zeros", Exit::Usage);
-    told(&[0; 0], 0x7_8200, Form::Nrf5SdkLe, "neither a P-256 key", Exit::Usage);
-    told(&le, 0x7_8204, Form::Nrf5SdkLe, "neither a P-256 key", Exit::Usage);
-    told(&le, 0x7_8200, Form::Raw, "neither a P-256 key", Exit::Usage);
-    told(&le, 0x7_8FF0, Form::Nrf5SdkLe, "has no 64 bytes at 0x00078FF0", Exit::Usage);
-    told(&le, 0xFFFF_FFF0, Form::Spki, "has no 91 bytes", Exit::Usage);
-    told(
-        &[&PLACEHOLDER[..], &PLACEHOLDER[..]].concat(),
-        0x7_8200,
-        Form::Raw,
-        "a second placeholder at 0x00078240",
-        Exit::Usage,
-    );
-    let second = [&le[..], &Form::Raw.bytes(&key("p256-c"))].concat();
-    told(&second, 0x7_8200, Form::Nrf5SdkLe, "at 0x00078240, beside the key of the device", Exit::Usage);
-    told(&second, 0x7_8240, Form::Raw, "at 0x00078200, beside the key of the device", Exit::Usage);
-    let spki = [&le[..], &Form::Spki.bytes(&key("p256-c"))].concat();
-    told(&spki, 0x7_8200, Form::Nrf5SdkLe, "beside the key of the device", Exit::Usage);
-    let large = Map::from_raw(&Read::from_memory("bl.bin", vec![1; (1 << 20) + 1]), 0).unwrap();
-    let problems = Patch { at: 0x7_8200, form: Form::Raw }.check(&large, &list()).unwrap_err();
-    assert!(problems[0].what.contains("is 1048577 bytes long; no bootloader whose key is replaced"), "{problems:?}");
-    let sec1 = p256_sec1();
-    told(&[&le[..], &sec1[..]].concat(), 0x7_8200, Form::Nrf5SdkLe, "a private key", Exit::KeyRefused);
-}
-
-/// The private half of a throw-away key in SEC1 DER.
-fn p256_sec1() -> Vec<u8> {
-    let scalar = signer("p256-c").to_bytes();
-    [&[0x30, 0x31, 0x02, 0x01, 0x01, 0x04, 0x20][..], &scalar, &b"\xA0\x0A\x06\x08\x2A\x86\x48\xCE\x3D\x03\x01\x07"[..]]
-        .concat()
 }
 
 #[test]
@@ -830,63 +534,6 @@ fn a_package_is_held_against_the_key_in_its_bootloader() {
     told(&le("p256-b"), "is not signed by key");
     told(&[], "no key was found");
     told(&[le("p256-a"), le("p256-b")].concat(), "there are some at 0x00078200, 0x00078240");
-}
-
-/// No compiler puts it there; somebody who hides one does.
-#[test]
-fn a_second_key_is_found_at_every_address_of_a_bootloader_and_its_place_is_not_patched() {
-    let (own, other) = (Form::Nrf5SdkLe.bytes(&key("p256-a")), key("p256-c"));
-    for form in [Form::Nrf5SdkLe, Form::Raw] {
-        for at in 0x441..0x448 {
-            let mut inside = own.clone();
-            inside.resize(at - 0x200, 0xFF);
-            inside.extend(form.bytes(&other));
-            let map = bootloader(&inside);
-            let found: Vec<(u32, Form)> = bare_keys(&map).iter().map(|bare| (bare.at, bare.form)).collect();
-            let second = 0x7_8000 + u32::try_from(at).unwrap();
-            assert_eq!(found, [(0x7_8200, Form::Nrf5SdkLe), (second, form)]);
-            let patch = Patch { at: 0x7_8200, form: Form::Nrf5SdkLe };
-            let problems = patch.check(&map, &list()).unwrap_err();
-            assert!(problems[0].what.contains(&format!("at 0x{second:08X}, beside the key")), "{problems:?}");
-        }
-    }
-}
-
-#[test]
-fn a_private_half_beside_the_place_of_a_key_is_refused_in_either_order_and_not_told() {
-    use crate::keys::secrets::{secret, silent};
-    let scalar = secret("p256-a");
-    let backwards: Vec<u8> = scalar.iter().rev().copied().collect();
-    for form in [Form::Nrf5SdkLe, Form::Raw] {
-        for number in [&scalar, &backwards] {
-            let map = bootloader(&[&form.bytes(&key("p256-a"))[..], &[0xFF; 3], number].concat());
-            let problems = Patch { at: 0x7_8200, form }.check(&map, &list()).unwrap_err();
-            let refused = problems.iter().find(|problem| problem.exit == Exit::KeyRefused).unwrap();
-            assert!(
-                refused.what.contains("a private key (a bare P-256 scalar") && refused.what.contains("at 0x00078243")
-            );
-            silent(&format!("{problems:?}"), &scalar);
-        }
-    }
-}
-
-#[test]
-fn every_published_key_of_the_sdk_is_found_in_a_bootloader() {
-    let published: serde_json::Value = serde_json::from_slice(
-        &fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/known-dev-keys.json")).unwrap(),
-    )
-    .unwrap();
-    let (mut carried, list) = (0, list());
-    for entry in published["keys"].as_array().unwrap() {
-        let spki = entry["spki_der_hex"].as_str().and_then(bytes_from_hex).unwrap_or_default();
-        let Ok(key) = PublicKey::from_spki(&spki) else { continue };
-        carried += 1;
-        let map = bootloader(&Form::Nrf5SdkLe.bytes(&key));
-        let [bare] = &bare_keys(&map)[..] else { panic!("{entry}") };
-        assert_eq!(bare.key, key);
-        assert!(list.refuses(&bare.key).is_some(), "{entry}");
-    }
-    assert!(carried > 20, "{carried}");
 }
 
 #[test]
@@ -908,32 +555,6 @@ fn the_package_inside_the_ble_driver_is_recognised_and_explained() {
     assert_eq!(told.warnings().iter().filter(|why| why.starts_with("unsigned: ")).count(), 2, "{told}");
     assert!(told.to_string().contains("s132_nrf52_5.1.0"), "{told}");
 }
-
-#[test]
-fn another_unzip_agrees_about_our_archives() {
-    let archive = Archive::of(Packet::of(FIRMWARE).unsigned(), FIRMWARE.to_vec());
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.zip");
-    let told = |bytes: &[u8]| {
-        fs::write(&path, bytes).unwrap();
-        let output = Command::new("python3").args(["-c", UNZIP]).arg(&path).output().ok()?;
-        Some(String::from_utf8(output.stdout).unwrap())
-    };
-    for deflated in [false, true] {
-        let archive = Archive { files: archive.files.clone(), deflated };
-        let line = |(name, bytes): &(String, Vec<u8>)| format!("{name} {}\n", hex(bytes));
-        let expected: String = archive.files.iter().map(line).collect();
-        let Some(theirs) = told(&archive.bytes()) else { return };
-        assert_eq!(theirs, expected);
-        let mut damaged = archive.bytes();
-        damaged[40] ^= 1;
-        assert_ne!(told(&damaged), Some(expected), "another unzip that says the same of everything says nothing");
-    }
-}
-
-/// Every file of an archive in its order: name, and contents as hexadecimal digits.
-const UNZIP: &str = "import sys, zipfile\nwith zipfile.ZipFile(sys.argv[1]) as archive:\n    for name in archive.namelist():\n        \
-                     print(name, archive.read(name).hex())";
 
 proptest! {
     #[test]

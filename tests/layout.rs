@@ -132,6 +132,77 @@ fn an_application_that_was_built_for_another_layout_names_both_files() {
     told(&lot(&AREAS, &nowhere), &[APPLICATION, "another layout", "no slot there", BOOTLOADER]);
 }
 
+/// The same with one more file of these bytes.
+fn beside(lot: Lot, at: u32, bytes: &[u8]) -> Lot {
+    let digest = rootstamp::ident::Digest::of(bytes);
+    let image = format!(
+        "[[image]]\nname = \"extra\"\nfile = \"extra.bin\"\nsha256 = \"{digest}\"\nis = \"raw\"\nat = {at}\n\n[uicr]"
+    );
+    let mut lot = lot.with("[uicr]", &image);
+    lot.files.insert("extra.bin".to_owned(), bytes.to_vec());
+    lot
+}
+
+fn in_the_way(lot: &Lot, expected: &[&str]) -> bool {
+    let remarks = lot.read_as(None).unwrap_or_else(|problems| panic!("{problems:#?}")).remarks;
+    let hit = |remark: &&String| remark.contains("keeps the progress of an update there");
+    let told = remarks.iter().find(hit);
+    assert!(told.is_none_or(|told| expected.iter().all(|part| told.contains(part))), "{told:?}");
+    told.is_some()
+}
+
+#[test]
+fn what_stands_over_the_notes_at_the_end_of_a_slot_names_both_files() {
+    let whole = || lot(&AREAS, &[]);
+    let names = ["extra.bin", APPLICATION, BOOTLOADER, "0x00001000..0x00005000", "MCUboot's notes"];
+    for (at, length) in [(0x4FE0, 1), (0x4FFF, 1), (0x4F00, 0x100)] {
+        told(&beside(whole(), at, &vec![7; length]), &names);
+    }
+    told(&beside(lot(&[], &AREAS), 0x4FF0, &[7]), &["extra.bin", APPLICATION, "MCUboot's notes"]);
+    // As erased flash is, and outside of the slot.
+    assert!(!in_the_way(&beside(whole(), 0x4FF0, &[0xFF; 16]), &[]));
+    assert!(!in_the_way(&beside(whole(), 0x5000, &[7; 16]), &[]));
+    assert!(!in_the_way(&beside(whole(), 0x3000, &[7; 16]), &[]));
+    for at in [0x4000, 0x4FD0] {
+        let lot = beside(whole(), at, &[7; 16]);
+        assert!(in_the_way(&lot, &["`extra` (extra.bin)", BOOTLOADER, "0x00001000..0x00005000"]), "{at:#x}");
+    }
+}
+
+#[test]
+fn an_application_that_leaves_no_room_for_the_notes_of_its_slot_names_both_files() {
+    let of = |length: usize| {
+        let mut application = Application::good();
+        application.program.resize(length, 7);
+        let rest = application.signed().len() - length;
+        application.program.resize(length - rest, 7);
+        lot(&AREAS, &[]).with_file(APPLICATION, as_hex(0x1000, &application.signed()))
+    };
+    // A signature in DER is not always as long, by two bytes.
+    told(&of(0x3FF0), &[APPLICATION, "0x00004FE0 belongs to MCUboot's notes", "0x00001000..0x00005000", BOOTLOADER]);
+    assert!(in_the_way(&of(0x3FDC), &["`application`", APPLICATION, BOOTLOADER]));
+    assert!(in_the_way(&of(0x3100), &["`application`", APPLICATION, BOOTLOADER]));
+    assert!(!in_the_way(&of(0x2FF0), &[]));
+}
+
+#[test]
+fn an_application_that_was_padded_to_its_slot_has_its_own_notes_there() {
+    let padded = |confirmed: &[u8]| {
+        let mut bytes = Application::good().signed();
+        bytes.resize(0x4000 - 24, 0xFF);
+        bytes.extend(confirmed);
+        bytes.resize(0x4000 - 16, 0xFF);
+        bytes.extend(rootstamp::image::mcuboot::TRAILER_MAGIC);
+        lot(&AREAS, &[]).with_file(APPLICATION, as_hex(0x1000, &bytes))
+    };
+    assert!(!in_the_way(&padded(&[1]), &[]));
+    let mut behind = Application::good().signed();
+    behind.resize(0x4000 - 8, 0xFF);
+    behind.extend([7; 8]);
+    let behind = lot(&AREAS, &[]).with_file(APPLICATION, as_hex(0x1000, &behind));
+    told(&behind, &[APPLICATION, "0x00004FF8 belongs to MCUboot's notes", BOOTLOADER]);
+}
+
 #[test]
 fn a_bootloader_that_outgrew_its_own_area_is_told() {
     let narrow = [(0, 0x40), (0x1000, 0x4000), (0x5000, 0x4000)];

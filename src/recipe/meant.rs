@@ -30,6 +30,7 @@ mod images;
 mod memory;
 mod several;
 mod stamps;
+mod trailers;
 mod trust;
 
 /// Longest title, code, and text of a console that is expected, in characters.
@@ -81,6 +82,7 @@ pub(super) fn read(
     reading.names_apart(&images, &made);
     images.extend(made);
     reading.overlaps(&images);
+    reading.trailers(&images);
     reading.parameters(written.uicr.as_ref(), &images);
     let vouched = Vouched { devices, release, slots, nsib: stored.storage, boot_region };
     let product = reading.product(written, source, keys, images, vouched);

@@ -307,7 +307,7 @@ impl Reading<'_> {
 }
 
 /// What a bootloader takes for the layout of flash, if it shows that.
-fn layout(bootloader: &Image) -> Option<FlashMap> {
+pub(super) fn layout(bootloader: &Image) -> Option<FlashMap> {
     let map = &bootloader.map;
     FlashMap::of(map, map.first()..u32::try_from(map.end()).ok()?)
 }
