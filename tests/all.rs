@@ -47,6 +47,7 @@ mod several;
 mod stamps;
 mod station;
 mod tidy;
+mod update;
 mod vectors;
 mod virtual_board;
 mod worker;

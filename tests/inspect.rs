@@ -25,25 +25,25 @@ fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn rootstamp(arguments: &[&str]) -> Output {
+pub(crate) fn rootstamp(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rootstamp")).args(arguments).current_dir(project("")).output().unwrap()
 }
 
 /// Exit code and report.
-fn inspected(arguments: &[&str]) -> (i32, Value, String) {
+pub(crate) fn inspected(arguments: &[&str]) -> (i32, Value, String) {
     let output = rootstamp(&[&["inspect", "--json"], arguments].concat());
     let report = serde_json::from_slice(&output.stdout).unwrap();
     (output.status.code().unwrap(), report, String::from_utf8(output.stderr).unwrap())
 }
 
 /// What is told in words, wherever its lines are folded.
-fn unfolded(told: &[u8]) -> String {
+pub(crate) fn unfolded(told: &[u8]) -> String {
     let told = String::from_utf8(told.to_vec()).unwrap();
     told.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A file of this test alone.
-fn written(name: &str, bytes: &[u8]) -> (tempfile::TempDir, String) {
+pub(crate) fn written(name: &str, bytes: &[u8]) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     fs::write(&path, bytes).unwrap();

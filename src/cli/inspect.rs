@@ -73,7 +73,7 @@ fn address(text: &str) -> Result<u32, String> {
 impl Arguments {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Exit, Fault> {
         let asked = self.asked()?;
-        let files: Vec<FileReport> = self.files.iter().map(|path| look_at(path, &asked)).collect();
+        let files: Vec<FileReport> = self.files.iter().flat_map(|path| look_at(path, &asked)).collect();
         let report = Report::new(files);
         if self.json {
             let json = serde_json::to_string(&report).map_err(|error| unwritable(&error))?;
@@ -141,17 +141,17 @@ pub struct Told {
 /// If the report cannot be put into JSON, which is ours.
 pub fn told(file: &file::Read, list: &RefuseList) -> Result<Told, Fault> {
     let asked = Asked { list: list.clone(), keys: Vec::new(), at: None, raw_key: None };
-    let report = Report::new(vec![FileReport::new(file, look::look(file, &asked))]);
+    let report = Report::new(FileReport::all(file, look::look(file, &asked), &asked));
     let mut reasons = report.refused(false);
     reasons.extend(report.problems().iter().map(ToString::to_string));
     let json = serde_json::to_string(&report).map_err(|error| unwritable(&error))?;
     Ok(Told { words: report.to_string(), json, reasons })
 }
 
-fn look_at(path: &Path, asked: &Asked) -> FileReport {
+fn look_at(path: &Path, asked: &Asked) -> Vec<FileReport> {
     match file::read(path, file::LIMIT) {
-        Ok(file) => FileReport::new(&file, look::look(&file, asked)),
-        Err(problem) => FileReport::unread(path, problem),
+        Ok(file) => FileReport::all(&file, look::look(&file, asked), asked),
+        Err(problem) => vec![FileReport::unread(path, problem)],
     }
 }
 

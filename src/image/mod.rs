@@ -19,6 +19,7 @@ pub mod nsib;
 pub mod scan;
 pub mod softdevice;
 pub mod tree;
+pub mod update;
 pub mod vectors;
 
 /// The largest image file that is looked at, in bytes: the text of a full nRF52840 hex forty times over.

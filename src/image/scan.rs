@@ -114,8 +114,13 @@ impl Found {
 /// Everything in the image that looks like a key, in order of address.
 #[must_use]
 pub fn keys(map: &Map, list: &RefuseList) -> Vec<Found> {
-    let mut room = Room { budget: Budget::default(), public: FOUND, private: FOUND };
-    map.segments().iter().flat_map(|segment| in_segment(segment, list, &mut room)).collect()
+    keys_within(map, list, &mut Room::default())
+}
+
+/// As [`keys`], for one of several images that travel together.
+#[must_use]
+pub fn keys_within(map: &Map, list: &RefuseList, room: &mut Room) -> Vec<Found> {
+    map.segments().iter().flat_map(|segment| in_segment(segment, list, room)).collect()
 }
 
 /// More than any program holds, of public keys and of private ones. A file that is made of keys would cost seconds and
@@ -123,10 +128,17 @@ pub fn keys(map: &Map, list: &RefuseList) -> Vec<Found> {
 const FOUND: usize = 1000;
 
 /// What may still be spent on one file.
-struct Room {
+#[derive(Debug)]
+pub struct Room {
     budget: Budget,
     public: usize,
     private: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { budget: Budget::default(), public: FOUND, private: FOUND }
+    }
 }
 
 impl Room {

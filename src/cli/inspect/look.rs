@@ -16,7 +16,7 @@ use crate::{
         kmu::{self, Metadata, Source},
         mcuboot,
         nsib::{self, Dump, Provision},
-        vectors,
+        update, vectors,
     },
     keys::{
         self, Algorithm, AnyKey, Given, private,
@@ -91,6 +91,13 @@ fn searched(file: &Read, content: Content, asked: &Asked, looked: bool) -> Conte
             told.add_unlisted(file, &asked.list);
             told.add_beside(file, &asked.list);
             Content::DfuPackage(told)
+        }
+        Content::UpdatePackage(mut told) => {
+            told.add_unlisted(file, &asked.list);
+            told.add_beside(file, &asked.list);
+            // What the manifest says is shown, and may be a secret itself.
+            let private = told.problems.iter().find(|problem| problem.exit == Exit::KeyRefused).cloned();
+            private.map_or(Content::UpdatePackage(told), Content::refused)
         }
         Content::ReleaseManifest(mut told) => private().map_or_else(
             || {
@@ -177,6 +184,11 @@ fn image(map: Result<Map, Vec<Problem>>, container: Container, asked: &Asked) ->
 }
 
 fn package(file: &Read, asked: &Asked) -> Option<Content> {
+    if let Some(read) = update::read(file) {
+        return Some(
+            read.map_or_else(Content::refused_all, |package| Content::UpdatePackage(Box::new(Told::update(package)))),
+        );
+    }
     dfu::begins(file).then(|| match dfu::read(file) {
         Ok(package) => Content::DfuPackage(Box::new(Told::package(package, asked))),
         Err(problem) => Content::refused(problem),

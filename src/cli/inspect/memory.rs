@@ -202,10 +202,15 @@ struct FoundReport {
 
 impl ImageReport {
     pub(super) fn new(map: &Map, container: Container, asked: &Asked) -> Self {
+        Self::within(map, container, asked, &mut scan::Room::default())
+    }
+
+    /// As [`Self::new`], for one of several images that travel together.
+    pub(super) fn within(map: &Map, container: Container, asked: &Asked, room: &mut scan::Room) -> Self {
         let (images, broken_images) = images(map);
         let starts = map.segments().iter().map(|segment| segment.at).chain(images.iter().map(mcuboot::Image::program));
         let tables = starts.filter_map(|at| vectors::read(map, at, &vectors::SRAM).ok());
-        let found = scan::keys(map, &asked.list);
+        let found = scan::keys_within(map, &asked.list, room);
         let bootloader = bootloader::survey_with(map, &found, &images, &asked.list);
         let dumps = Dump::find(map, container != Container::Raw || asked.at.is_some());
         let (provision, mut broken) = provision(map, &dumps, &asked.list);

@@ -4,7 +4,10 @@ use super::report::Told;
 use crate::{
     fault::{Exit, Problem},
     file::Read,
-    image::dfu::{self, Package},
+    image::{
+        dfu::{self, Package},
+        update,
+    },
     keys::{
         self, NotOurs,
         bare::Budget,
@@ -69,15 +72,34 @@ pub(super) fn searched<'l>(file: &Read, list: &'l RefuseList) -> Result<Vec<Sigh
     Ok(all)
 }
 
-impl Told<Package> {
-    /// Keys that nobody may use in the files of the package that its manifest does not name.
+/// What the reader of a package looked at itself.
+pub(super) trait Listed {
+    /// Whether it understood this file of the archive, and searched it for keys.
+    fn has_read(&self, entry: &str) -> bool;
+}
+
+impl Listed for Package {
+    fn has_read(&self, entry: &str) -> bool {
+        !self.unlisted.iter().any(|unlisted| unlisted == entry)
+    }
+}
+
+impl Listed for update::Package {
+    /// Its manifest says more than is read of it.
+    fn has_read(&self, entry: &str) -> bool {
+        self.parts.iter().any(|part| part.file == entry)
+    }
+}
+
+impl<T: Listed> Told<T> {
+    /// Keys that nobody may use in the files of the package that nobody else looks at.
     pub(super) fn add_unlisted(&mut self, file: &Read, list: &RefuseList) {
         let mut search = Search::with(list, FILES);
-        let unlisted = |entry: &Read| self.facts.unlisted.contains(&entry.name());
+        let unlisted = |entry: &Read| !self.facts.has_read(&entry.name());
         let entries = dfu::unpacked(file).into_iter().filter(unlisted).collect();
         for entry in smallest_first(entries) {
             let place = place_of(&entry);
-            self.add_part(&mut search, &place, &place, &entry.bytes);
+            self.add_part(&mut search, &file.name(), [&place, &place], &entry.bytes);
         }
     }
 
@@ -87,13 +109,14 @@ impl Told<Package> {
         let mut search = Search::with(list, keys::FILE_LIMIT);
         for (at, bytes) in dfu::beside_files(file).into_iter().rev() {
             let place = format!("from byte {at}, outside the files in it");
-            self.add_part(&mut search, &format!("{place},"), &format!("what stands {place}"), bytes);
+            let places = [&*format!("{place},"), &format!("what stands {place}")];
+            self.add_part(&mut search, &file.name(), places, bytes);
         }
     }
 
-    fn add_part(&mut self, search: &mut Search<'_>, place: &str, of: &str, bytes: &[u8]) {
+    fn add_part(&mut self, search: &mut Search<'_>, archive: &str, [place, of]: [&str; 2], bytes: &[u8]) {
         let (private, found) = search.part(bytes);
-        self.problems.extend(private.map(|form| private_in(&self.facts.name, place, form)));
+        self.problems.extend(private.map(|form| private_in(archive, place, form)));
         self.add(&found, &format!(" of {of}"));
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     look::{Asked, CONTENTS, Looked},
-    memory::ImageReport,
+    memory::{self, ImageReport},
 };
 use crate::{
     cli::paper::{answer, limbs, row},
@@ -23,6 +23,7 @@ use crate::{
         kmu::{KeyFile, Metadata, Policy, Source},
         scan,
         tree::Branch,
+        update,
     },
     keys::{
         AnyKey, Container, Given, PublicKey,
@@ -61,6 +62,7 @@ pub(super) enum Content {
     KmuSlot(Told<Slot>),
     DfuPackage(Box<Told<Package>>),
     DfuInit(Told<Init>),
+    UpdatePackage(Box<Told<update::Package>>),
     ReleaseManifest(Told<Release>),
     Unknown(Told<Facts>),
     /// A private key, or what could not be read: the problems say which.
@@ -167,6 +169,13 @@ impl FileReport {
         Self { file: file.name(), sha256, bytes, is: content.is(), told_by, content }
     }
 
+    /// With the images of an update package, each as a file of its own.
+    pub(super) fn all(file: &Read, looked: Looked, asked: &Asked) -> Vec<Self> {
+        let parts =
+            if let Content::UpdatePackage(told) = &looked.content { images(&told.facts, asked) } else { Vec::new() };
+        [Self::new(file, looked)].into_iter().chain(parts).collect()
+    }
+
     pub(super) fn unread(path: &Path, problem: Problem) -> Self {
         let content = Content::refused(problem);
         let file = path.display().to_string();
@@ -182,7 +191,8 @@ impl FileReport {
             Content::PublicKey(_) | Content::KmuKeyFile(_) | Content::KmuSlot(_) | Content::Unknown(_) => {
                 vec!["holds no image that a key could have signed".to_owned()]
             }
-            Content::Refused { .. } => Vec::new(),
+            // Nobody signs such a package, and its images are told one by one.
+            Content::UpdatePackage(_) | Content::Refused { .. } => Vec::new(),
         };
         problems.into_iter().map(|what| Problem::new(&*self.file, what)).collect()
     }
@@ -208,6 +218,7 @@ impl Content {
             | Self::KmuSlot(_)
             | Self::DfuPackage(_)
             | Self::DfuInit(_)
+            | Self::UpdatePackage(_)
             | Self::ReleaseManifest(_) => {
                 let private = self.problems().iter().any(|problem| problem.exit == Exit::KeyRefused);
                 let private = if private { ", private key inside" } else { "" };
@@ -225,6 +236,7 @@ impl Content {
             Self::KmuSlot(told) => told.is.clone(),
             Self::DfuPackage(told) => told.is.clone(),
             Self::DfuInit(told) => told.is.clone(),
+            Self::UpdatePackage(told) => told.is.clone(),
             Self::ReleaseManifest(told) => told.is.clone(),
             Self::Unknown(told) => told.is.clone(),
             Self::Refused { problems } if problems.iter().any(|problem| problem.exit == Exit::KeyRefused) => {
@@ -242,6 +254,7 @@ impl Content {
             Self::KmuSlot(told) => told.problems.clone(),
             Self::DfuPackage(told) => told.problems.clone(),
             Self::DfuInit(told) => told.problems.clone(),
+            Self::UpdatePackage(told) => told.problems.clone(),
             Self::ReleaseManifest(told) => told.problems.clone(),
             Self::Unknown(told) => told.problems.clone(),
             Self::Refused { problems } => problems.clone(),
@@ -255,6 +268,7 @@ impl Content {
             Self::KmuSlot(told) => &told.refused,
             Self::DfuPackage(told) => &told.refused,
             Self::DfuInit(told) => &told.refused,
+            Self::UpdatePackage(told) => &told.refused,
             Self::ReleaseManifest(told) => &told.refused,
             Self::Unknown(told) => &told.refused,
             Self::Image(_) | Self::Refused { .. } => &[],
@@ -408,6 +422,33 @@ fn damaged_signature(init: &Init) -> Option<String> {
     damaged.then(|| "no key makes its signature: it was damaged".to_owned())
 }
 
+impl Told<update::Package> {
+    pub(super) fn update(package: update::Package) -> Self {
+        let count = package.parts.len();
+        let images = if count == 1 { "image, which follows" } else { "images, which follow" };
+        let is = format!("an update package of the nRF Connect SDK with {count} {images}");
+        let (problems, tree) = (package.contradictions(), package.explain());
+        Self { problems, ..Self::new(is, package, tree) }
+    }
+}
+
+/// Every image of a package. All of them together are searched for as long as one file is.
+fn images(package: &update::Package, asked: &Asked) -> Vec<FileReport> {
+    let mut room = scan::Room::default();
+    let image = |part: &update::Part| {
+        let name = format!("{}: {}", package.file, part.file);
+        let file = Read::from_memory(name, part.contents.bytes.clone());
+        let content = match Map::from_raw(&file, asked.at.unwrap_or_default()) {
+            Ok(map) => Content::Image(Box::new(ImageReport::within(&map, memory::Container::Raw, asked, &mut room))),
+            Err(problems) => Content::refused_all(problems),
+        };
+        FileReport::new(&file, Looked { content, told_by: MANIFEST })
+    };
+    package.parts.iter().map(image).collect()
+}
+
+const MANIFEST: &str = "the manifest of its package";
+
 impl Told<Init> {
     pub(super) fn init(file: &Read, init: Init, asked: &Asked) -> Self {
         let signature = init.signature.as_ref();
@@ -536,6 +577,7 @@ impl Display for FileReport {
             Content::KmuSlot(told) => limbs(f, &told.tree)?,
             Content::DfuPackage(told) => limbs(f, &told.tree)?,
             Content::DfuInit(told) => limbs(f, &told.tree)?,
+            Content::UpdatePackage(told) => limbs(f, &told.tree)?,
             Content::ReleaseManifest(told) => limbs(f, &told.tree)?,
             Content::Unknown(told) => limbs(f, &told.tree)?,
             Content::Refused { .. } => {}
