@@ -71,8 +71,6 @@ pub fn json_mistake(error: &serde_json::Error) -> String {
     if ["missing field `", "duplicate field `"].iter().any(|begin| said.starts_with(begin)) || said == ours {
         return said.to_owned();
     }
-    const KINDS: [&str; 5] =
-        ["invalid type: ", "invalid value: ", "invalid length ", "unknown field ", "unknown variant "];
     if !KINDS.iter().any(|kind| said.starts_with(kind)) {
         return "a value has not the form that is expected".to_owned();
     }
@@ -83,6 +81,9 @@ pub fn json_mistake(error: &serde_json::Error) -> String {
     let expected = said.rsplit_once(", expected ").map_or("another", |(_, expected)| expected);
     format!("{kind}{name}, expected {expected}")
 }
+
+/// What `serde` says of a value; what was expected follows.
+const KINDS: [&str; 5] = ["invalid type: ", "invalid value: ", "invalid length ", "unknown field ", "unknown variant "];
 
 /// As somebody would name a field, and too short to be a key.
 fn is_field(name: &str) -> bool {

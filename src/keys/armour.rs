@@ -98,7 +98,10 @@ impl Digits {
             let Some(&digit) = digits.next() else { break };
             let Some(value) = (self.value)(digit) else {
                 let escaped = digit == b'\\' && matches!(digits.next(), Some(b'n' | b'r'));
-                if escaped || digit.is_ascii_whitespace() { continue } else { break }
+                if escaped || digit.is_ascii_whitespace() {
+                    continue;
+                }
+                break;
             };
             held = held << self.bits | u32::from(value);
             bits += self.bits;
