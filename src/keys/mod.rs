@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod any;
+mod armour;
 pub mod bare;
 mod curve;
 mod decryption;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     AnyKey, NotOurs,
+    armour::{self, Written},
     bare::{self, Budget},
     given,
     private_der::der_in,
@@ -120,19 +121,35 @@ pub struct Wrapped {
 }
 
 /// Each of them, in order. A program that reads such files holds their first words as constants; a key is what has
-/// contents behind them.
+/// contents behind them. DER in digits of base64 or hexadecimal ones is one of them, unless a label of PEM is before it.
 pub fn wrapped(bytes: &[u8]) -> impl Iterator<Item = Wrapped> + '_ {
     let mut kinds = [
         Box::new(starts(bytes, b"openssh-key-v1\0\0\0\0", openssh_head, "OpenSSH"))
             as Box<dyn Iterator<Item = Wrapped>>,
         Box::new(starts(bytes, PEM, pem_head, "PEM")),
         Box::new(starts(bytes, WIDE_PEM, wide_pem_head, "PEM in UTF-16")),
+        Box::new(armour::in_base64(bytes).map(Wrapped::of)),
+        Box::new(armour::in_hex(bytes).map(Wrapped::of)),
     ]
     .map(Iterator::peekable);
-    std::iter::from_fn(move || {
+    let mut end = 0;
+    let in_order = std::iter::from_fn(move || {
         let first = kinds.iter_mut().filter_map(|kind| kind.peek().map(|found| found.at)).min()?;
         kinds.iter_mut().find_map(|kind| kind.next_if(|found| found.at == first))
+    });
+    // Its label tells of a key in PEM, and its digits would tell of it again.
+    in_order.filter(move |found| {
+        let new = found.at >= end;
+        end = end.max(found.at + found.len);
+        new
     })
+}
+
+impl Wrapped {
+    fn of(written: Written) -> Self {
+        let Written { at, len, form } = written;
+        Self { at, len, form }
+    }
 }
 
 fn starts<'b>(
@@ -169,10 +186,25 @@ fn pem_head(rest: &[u8]) -> Option<usize> {
     if !kind.eq_ignore_ascii_case(KIND) {
         return None;
     }
-    let contents = rest.get(begun..)?.trim_ascii_start();
+    let behind = rest.get(begun..)?;
+    let contents = behind_breaks(behind);
     let line = contents.get(..16)?;
     let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    (line.iter().all(base64) || line.starts_with(b"Proc-Type:")).then_some(begun)
+    let found = line.iter().all(base64) || line.starts_with(b"Proc-Type:");
+    // With the first digit, so that what is told by its label is not told by its digits.
+    found.then(|| begun + behind.len() - contents.len() + 1)
+}
+
+/// Without blanks and ends of lines, as they are or written out as in JSON and C.
+fn behind_breaks(mut text: &[u8]) -> &[u8] {
+    loop {
+        let rest = text.trim_ascii_start();
+        let unescaped = rest.strip_prefix(b"\\").map(|rest| rest.strip_prefix(b"\\").unwrap_or(rest));
+        match unescaped.and_then(|rest| rest.strip_prefix(b"n").or_else(|| rest.strip_prefix(b"r"))) {
+            Some(behind) => text = behind,
+            None => return rest,
+        }
+    }
 }
 
 /// [`PEM`] in UTF-16, in either order of bytes: the first zero of one of them stands before it.

@@ -226,6 +226,41 @@ fn inside_programs() -> Vec<File> {
     files
 }
 
+/// Constants of a program: PEM with its ends of lines written out, and DER in digits that nothing announces.
+fn constants_of_programs() -> Vec<File> {
+    let mut files: Vec<File> = Vec::new();
+    let pem_forms = NAMES.iter().map(|name| (*name, format!("{name}.priv.pem")));
+    let sec1 = [("p256-a", "p256-a.sec1.pem".to_owned()), ("rsa2048-a", "rsa2048-a.pkcs1.priv.pem".to_owned())];
+    for (name, file) in pem_forms.chain(sec1) {
+        let (pem, der) = (text(&file), der(&file));
+        let mut put = |what: &str, inside: &str| {
+            files.push((format!("{file}-{what}.bin"), name, program(inside.as_bytes())));
+            files.push((format!("{file}-{what}.hex"), name, intel_hex(0x1003, &program(inside.as_bytes()))));
+        };
+        put("escaped", &pem.replace('\n', "\\n"));
+        put("escaped-crlf", &pem.replace('\n', "\\r\\n"));
+        put("escaped-twice", &pem.replace('\n', "\\\\n"));
+        put("base64", &STANDARD.encode(&der));
+        put("base64url", &URL_SAFE_NO_PAD.encode(&der));
+        let lines: Vec<&str> = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        put("lines", &lines.join("\n"));
+        put("lines-escaped", &lines.join("\\n"));
+        put("hex", &hex(&der));
+        put("hex-upper", &hex(&der).to_uppercase());
+    }
+    for (name, form) in [
+        ("p256-a", "pkcs8-explicit"),
+        ("p384-a", "sec1-explicit"),
+        ("rsa2048-a", "encrypted-pkcs12"),
+        ("p256-a", "encrypted"),
+    ] {
+        let der = vector(&format!("keys/{name}.{form}.der"));
+        files.push((format!("{name}-{form}-base64.bin"), name, program(STANDARD.encode(&der).as_bytes())));
+        files.push((format!("{name}-{form}-hex.bin"), name, program(hex(&der).as_bytes())));
+    }
+    files
+}
+
 /// Every file is refused for a private key, and neither words nor JSON nor messages hold a part of it.
 fn all_refused(files: &[File]) {
     let folder = tempfile::tempdir().unwrap();
@@ -275,6 +310,47 @@ fn a_number_is_refused_in_the_same_file_as_its_public_half() {
 #[test]
 fn a_private_half_inside_a_program_is_refused_whatever_its_optional_parts_are() {
     all_refused(&inside_programs());
+}
+
+#[test]
+fn a_private_half_among_the_constants_of_a_program_is_refused_in_base64_in_digits_and_with_written_out_ends_of_lines() {
+    all_refused(&constants_of_programs());
+    // Each is told once.
+    for (name, _, bytes) in constants_of_programs().iter().filter(|(.., bytes)| !bytes.starts_with(b":")) {
+        let (_folder, path) = super::written("a.bin", bytes);
+        let (_, report, _) = inspected(&[&path]);
+        let private = report["files"][0]["keys"].as_array().unwrap().iter().filter(|key| key["private"] == true);
+        assert_eq!(private.count(), 1, "{name}: {report}");
+    }
+}
+
+/// What a program that reads, writes or checks keys holds: labels, public keys and certificates in every form of text.
+#[test]
+fn a_program_with_labels_public_keys_and_certificates_among_its_constants_is_refused_for_none() {
+    let mut inside = noise(100);
+    for words in [
+        "-----BEGIN PRIVATE KEY-----\\n",
+        "-----BEGIN EC PRIVATE KEY-----\\n%s\\n-----END EC PRIVATE KEY-----\\n",
+        "MIGHAgEAMBMG",
+        "MC4CAQAwBQYDK2VwBCIE",
+        "30770201010420",
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+    ] {
+        inside.extend([words.as_bytes(), b"\0"].concat());
+    }
+    for name in ["p256-a", "p384-a", "ed25519-a", "x25519-a", "rsa2048-a", "rsa3072-a"] {
+        inside.extend(text(&format!("{name}.pub.pem")).replace('\n', "\\n").into_bytes());
+        for der in
+            ["spki", "cert"].map(|form| fs::read(super::project(&format!("tests/vectors/keys/{name}.{form}.der"))))
+        {
+            let Ok(der) = der else { continue };
+            inside.extend(format!("{}\0{}\0", STANDARD.encode(&der), hex(&der)).into_bytes());
+        }
+    }
+    let image = [&program(&[])[..64], &inside].concat();
+    let (_folder, path) = super::written("a.bin", &image);
+    let (exit, report, errors) = inspected(&[&path]);
+    assert_eq!((exit, &report["files"][0]["kind"]), (0, &"image".into()), "{errors}");
 }
 
 /// The same files with the public half in place of the private one, or with the number of another key.
@@ -348,10 +424,10 @@ fn a_private_half_in_a_text_beside_a_public_key_in_digits_is_refused_however_lon
     let (_folder, path) = super::written("long.txt", &text(7000, ""));
     assert_eq!(inspected(&[&path]).0, 0, "a public key alone");
     // More than is looked at in every form is not called a key.
-    let (_folder, path) = super::written("longer.txt", &text(400_000, &pkcs8));
+    let (_folder, path) = super::written("longer.txt", &text(400_000, &STANDARD.encode(secret("p256-a"))));
     let (exit, report, errors) = inspected(&[&path]);
     assert_eq!((exit, &report["files"][0]["kind"]), (2, &"unknown".into()), "{errors}");
-    assert!(errors.contains("not searched for keys written in digits or base64"), "{errors}");
+    assert!(errors.contains("not searched for keys in every form of text"), "{errors}");
 }
 
 /// A package with these bytes in each place that belongs to no file: comments, extra fields, a gap.

@@ -347,7 +347,7 @@ fn by_name(file: &Read, asked: &Asked) -> Looked {
 }
 
 /// Of a file larger than [`keys::TEXT_LIMIT`].
-const UNREAD: &str = "being larger than 4 MiB, it was not searched for keys written in digits or base64";
+const UNREAD: &str = "being larger than 4 MiB, it was not searched for keys in every form of text";
 
 /// What a file is that could not be understood, as far as it can be said; keys that must not be used are found anyway.
 fn unlike(file: &Read, problem: Problem, asked: &Asked) -> Content {
