@@ -84,9 +84,6 @@ pub fn json_mistake(error: &serde_json::Error) -> String {
     format!("{kind}{name}, expected {expected}")
 }
 
-/// What `serde` says of a value; what was expected follows.
-const KINDS: [&str; 5] = ["invalid type: ", "invalid value: ", "invalid length ", "unknown field ", "unknown variant "];
-
 /// As somebody would name a field, and too short to be a key.
 fn is_field(name: &str) -> bool {
     const LONGEST: usize = 24;

@@ -41,7 +41,7 @@ const TABLE: &[(&str, Asserted, &str, &str)] = &[
         "an_ed25519_key_is_hashed_as_the_generation_does_and_not_as_nordics_broken_check_does",
     ),
     ("nsib/*", MadeAgain, "nsib", "every_file_of_nordics_scripts_is_made_again_byte_for_byte"),
-    ("nsib-state/*", MadeAgain, "nsib", "nordics_own_bootloader_answers_every_question_as_ours_does"),
+    ("nsib-state/*", MadeAgain, "nsib/boot", "nordics_own_bootloader_answers_every_question_as_ours_does"),
     ("mcuboot/getpub*", MadeAgain, "vectors", "what_imgtool_gives_out_of_a_key_is_that_key_in_every_form"),
     (
         "mcuboot/getpriv-*",
@@ -67,7 +67,7 @@ const TABLE: &[(&str, Asserted, &str, &str)] = &[
     ("bootconf/*", MadeAgain, "kmu", "the_word_for_an_immutable_boot_region_is_made_as_nordics_script_makes_it"),
     ("nrf5sdk/app*", MadeAgain, "dfu", "the_init_packets_of_nrfutil_are_made_again_byte_for_byte"),
     ("nrf5sdk/keys-display-*", MadeAgain, "dfu", "the_key_of_nrfutil_is_the_key_in_all_its_forms"),
-    ("nrf5sdk/settings-*", MadeAgain, "dfu", "the_settings_pages_of_nrfutil_are_made_again_byte_for_byte"),
+    ("nrf5sdk/settings-*", MadeAgain, "dfu/page", "the_settings_pages_of_nrfutil_are_made_again_byte_for_byte"),
 ];
 
 fn root(path: &str) -> std::path::PathBuf {
