@@ -522,21 +522,6 @@ fn bootloader(inside: &[u8]) -> Map {
 }
 
 #[test]
-fn a_package_is_held_against_the_key_in_its_bootloader() {
-    let package = dfu::read(&read("nrf5sdk/app.zip")).unwrap();
-    let le = |name: &str| Form::Nrf5SdkLe.bytes(&key(name));
-    assert_eq!(package.taken_by(&bootloader(&le("p256-a"))), []);
-    let told = |inside: &[u8], expected: &str| {
-        let problems = package.taken_by(&bootloader(inside));
-        let [problem] = &problems[..] else { panic!("{problems:?}") };
-        assert!(problem.what.contains(expected) && problem.what.ends_with("(bootloader `bl.bin`)"), "{problem}");
-    };
-    told(&le("p256-b"), "is not signed by key");
-    told(&[], "no key was found");
-    told(&[le("p256-a"), le("p256-b")].concat(), "there are some at 0x00078200, 0x00078240");
-}
-
-#[test]
 fn the_package_inside_the_ble_driver_is_recognised_and_explained() {
     let Some(path) = std::env::var_os("ROOTSTAMP_REAL_DFU").map(PathBuf::from) else {
         // Without the download, its init packets alone, as they stand in the package.

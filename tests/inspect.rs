@@ -3,6 +3,7 @@
 mod carriers;
 mod damaged;
 mod hostile;
+mod judges;
 pub(crate) mod page;
 mod secrets;
 mod softdevice;

@@ -15,9 +15,10 @@ use crate::{
     cli::say,
     fault::{self, Exit, Fault, Party, Problem},
     file,
-    keys::{self, AnyKey, refuse::RefuseList},
+    keys::{self, refuse::RefuseList},
 };
 
+mod judges;
 mod look;
 mod memory;
 mod packed;
@@ -41,7 +42,8 @@ pub(super) struct Arguments {
     /// Address of the first byte of raw images; without it 0.
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     at: Option<u32>,
-    /// Check what is signed with this public key, or each of several: the exit code is 2 unless one of them signed it.
+    /// Check what is signed with this public key, or each of several: the exit code is 2 unless one of them signed it. A
+    /// bootloader stands for the keys that it holds.
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
     /// Refuse the keys on this list too, a refused-keys.toml; none is read unless it is named here.
@@ -86,8 +88,8 @@ impl Arguments {
 
     fn asked(&self) -> Result<Asked, Fault> {
         let list = refuse_list(&self.refused).map_err(|problems| fault::all_at_once(&problems))?;
-        let keys: Result<Vec<(String, AnyKey)>, Problem> = self.key.iter().map(|path| read_key(path)).collect();
-        let keys = keys.map_err(|problem| fault::all_at_once(&[problem]))?;
+        let keys: Result<Vec<_>, _> = self.key.iter().map(|path| read_keys(path, self.at, &list)).collect();
+        let keys = keys.map_err(|problems| no_judge(&problems))?.concat();
         Ok(Asked { list, keys, at: self.at, raw_key: self.raw_key })
     }
 
@@ -111,6 +113,12 @@ impl Arguments {
         }
         if unread.is_empty() { Ok(Exit::Pass) } else { Err(wrong(&unread)) }
     }
+}
+
+fn no_judge(problems: &[Problem]) -> Fault {
+    let next = "Name a public key, a certificate, or a bootloader that holds its own key with --key.";
+    let fault = wrong(problems);
+    Fault { what: "a file of --key is none".to_owned(), next: next.to_owned(), ..fault }
 }
 
 /// What was given may be anybody's file, and no lot stands behind it.
@@ -163,9 +171,8 @@ fn refuse_list(named: &[PathBuf]) -> Result<RefuseList, Vec<Problem>> {
     })
 }
 
-fn read_key(path: &Path) -> Result<(String, AnyKey), Problem> {
-    let file = file::read(path, keys::FILE_LIMIT)?;
-    Ok((file.name(), look::key_given(&file)?))
+fn read_keys(path: &Path, at: Option<u32>, list: &RefuseList) -> Result<Vec<judges::Named>, Vec<Problem>> {
+    judges::of(&file::read(path, file::LIMIT).map_err(|problem| vec![problem])?, at, list)
 }
 
 fn unwritable(error: &serde_json::Error) -> Fault {

@@ -248,6 +248,10 @@ enum Kind {
 impl Sought {
     /// RSA's private halves have no bare form, and X25519 signs nothing.
     fn of(key: &AnyKey) -> Option<Self> {
+        // One is no secret, and beside the numbers of a curve it stands as such.
+        if key.raw() == curve::P256_GENERATOR || key.raw() == curve::P384_GENERATOR {
+            return None;
+        }
         let point = || [&[4], key.raw()].concat();
         let (kind, public, len, reach, cost, form) = match key.algorithm() {
             Algorithm::P256 => {

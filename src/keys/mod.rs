@@ -34,7 +34,7 @@ mod verify;
 
 use any::whole_spki;
 pub use any::{Algorithm, AnyKey, BadKey, Container, What};
-pub use curve::{Order, p256_points};
+pub use curve::{Order, P256_GENERATOR, p256_points};
 pub use decryption::DecryptionKey;
 pub use fingerprint::{Hash, NsibHash, NsibRule};
 pub use given::{Given, hex_runs, read_any};

@@ -16,7 +16,7 @@ fn survey(at: u32, bytes: &[u8]) -> Survey {
 }
 
 /// A program that holds these pieces, each at a word.
-fn program(pieces: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn program(pieces: &[&[u8]]) -> Vec<u8> {
     let mut bytes = [0x2000_4000u32, 0x101].map(u32::to_le_bytes).concat();
     bytes.resize(0x100, 0);
     bytes.extend([0x00, 0xBF, 0x00, 0xBF]);
@@ -51,7 +51,7 @@ fn mcuboot_takes_more_than_one_sign() {
 }
 
 /// Zephyr's MCUmgr server holds all of these, as the firmware in the Python package smpclient shows.
-const CONSTANTS: [&[u8]; 3] = [&IMAGE_MAGIC, &mcuboot::TRAILER_MAGIC, &TLV_MAGIC];
+pub(crate) const CONSTANTS: [&[u8]; 3] = [&IMAGE_MAGIC, &mcuboot::TRAILER_MAGIC, &TLV_MAGIC];
 
 #[test]
 fn firmware_that_handles_updates_is_not_called_mcuboot_and_a_key_or_a_text_beside_the_constants_is() {

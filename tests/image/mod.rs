@@ -1,6 +1,6 @@
 //! Image files, good and bad: Intel HEX, vector tables, keys inside, MCUboot's format.
 
-mod bootloader;
+pub(crate) mod bootloader;
 pub(crate) mod elf;
 mod mcuboot_images;
 

@@ -557,3 +557,21 @@ fn a_key_whose_lines_stand_behind_numbers_tags_or_commands_is_still_one() {
     let prose = "A file that begins with -----BEGIN PRIVATE KEY----- is refused; see the pages about keys and recipes.";
     assert_eq!(rootstamp::keys::private_by_label(prose), None);
 }
+
+/// The generator of a curve is the public half of the number one, and programs hold both.
+#[test]
+fn the_numbers_of_a_curve_are_no_pair_of_keys() {
+    let p256 = rootstamp::ident::bytes_from_hex(crate::dfu::GENERATOR).unwrap();
+    let p384 = "aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7\
+                3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e819d7a431d7c90ea0e5f";
+    let p384 = rootstamp::ident::bytes_from_hex(p384).unwrap();
+    for generator in [p256, p384] {
+        let mut one = vec![0; generator.len() / 2];
+        *one.last_mut().unwrap() = 1;
+        for bytes in [[&generator[..], &one].concat(), [&one[..], &[7; 20], &generator].concat()] {
+            assert_eq!(private::form_of_file(&bytes), None);
+        }
+        one.reverse();
+        assert_eq!(private::form_of_file(&[&one[..], &generator].concat()), None);
+    }
+}

@@ -139,26 +139,31 @@ fn given_up(file: &Read, packed: Vec<Sighting<'_>>, problems: Vec<Problem>, aske
 
 /// Memory that says that it is.
 fn memory_by_itself(file: &Read, asked: &Asked) -> Option<Content> {
+    Some(match memory(file, asked.at)? {
+        (Ok(map), Container::Elf) => {
+            let report = ImageReport::new(&map, Container::Elf, asked);
+            Content::Image(Box::new(report.beside(&elf::keys_not_loaded(file, &asked.list))))
+        }
+        (map, container) => image(map, container, asked),
+    })
+}
+
+/// What this file describes of memory, if it says that it does, and in which form.
+pub(super) fn memory(file: &Read, at: Option<u32>) -> Option<(Result<Map, Vec<Problem>>, Container)> {
     if elf::begins(&file.bytes) {
-        return Some(match Map::from_elf(file) {
-            Ok(map) => {
-                let report = ImageReport::new(&map, Container::Elf, asked);
-                Content::Image(Box::new(report.beside(&elf::keys_not_loaded(file, &asked.list))))
-            }
-            Err(problems) => Content::Refused { problems },
-        });
+        return Some((Map::from_elf(file), Container::Elf));
     }
     if begins_as_hex(&file.bytes) {
-        return Some(image(Map::from_hex(file), Container::IntelHex, asked));
+        return Some((Map::from_hex(file), Container::IntelHex));
     }
     // A map is a copy, and a large file may be nothing at all: a look at its first words comes before.
     let first = u32::from_le_bytes(*file.bytes.first_chunk()?);
     if first != mcuboot::MAGIC && !vectors::SRAM.contains(&first) {
         return None;
     }
-    let map = raw(file, asked).ok()?;
+    let map = Map::from_raw(file, at.unwrap_or_default()).ok()?;
     let starts = || vectors::read(&map, map.first(), &vectors::SRAM).is_ok();
-    (mcuboot::begins(&map, map.first()) || starts()).then(|| image(Ok(map), Container::Raw, asked))
+    (mcuboot::begins(&map, map.first()) || starts()).then_some((Ok(map), Container::Raw))
 }
 
 /// A colon, and text at least as far as the shortest record reaches, which has eleven characters: a key may begin with a
@@ -271,7 +276,7 @@ fn written_in_digits(file: &Read, asked: &Asked) -> Option<Content> {
     Some(Content::PublicKey(Box::new(KeyReport::new(&given, &form, &asked.list))))
 }
 
-/// The key of `--key`: a file of a key, or one that has its digits.
+/// The key of a file of a key, or of one that has its digits.
 pub(super) fn key_given(file: &Read) -> Result<AnyKey, Problem> {
     keys::read_any(file)
         .or_else(|problem| match in_digits(file) {
@@ -326,7 +331,7 @@ fn as_asked(file: &Read, kind: RawKey, asked: &Asked) -> Content {
     }
 }
 
-fn extension(file: &Read) -> String {
+pub(super) fn extension(file: &Read) -> String {
     file.path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase()
 }
 

@@ -316,25 +316,6 @@ impl Package {
         problems.into_iter().map(|what| Problem::new(&*self.name, what)).collect()
     }
 
-    /// Everything for which this bootloader would refuse the package: its key is the one found inside in the form of the
-    /// SDK.
-    #[must_use]
-    pub fn taken_by(&self, bootloader: &Map) -> Vec<Problem> {
-        let found = patch::bare_keys(bootloader);
-        let keys: Vec<_> = found.iter().filter(|found| found.form == patch::Form::Nrf5SdkLe).collect();
-        match keys[..] {
-            [found] => self.verify(&found.key).into_iter().map(|problem| with(problem, bootloader.name())).collect(),
-            [] => {
-                vec![with(Problem::new(&*self.name, "no key was found in the form of the nRF5 SDK"), bootloader.name())]
-            }
-            [..] => {
-                let places: Vec<_> = keys.iter().map(|found| format!("0x{:08X}", found.at)).collect();
-                let what = format!("which key counts is not known: there are some at {}", places.join(", "));
-                vec![with(Problem::new(&*self.name, what), bootloader.name())]
-            }
-        }
-    }
-
     /// Every firmware that a refused key signed, in whatever way the key is known to the list.
     #[must_use]
     pub fn refused(&self, list: &RefuseList) -> Vec<Problem> {
@@ -361,11 +342,6 @@ impl Package {
         }
         branch
     }
-}
-
-/// With the other file of a contradiction.
-fn with(problem: Problem, bootloader: &str) -> Problem {
-    Problem { what: format!("{} (bootloader `{bootloader}`)", problem.what), ..problem }
 }
 
 fn le16(bytes: &[u8], at: usize) -> Option<u16> {

@@ -15,7 +15,7 @@ use crate::{
         mcuboot::positions,
         scan::{self, Kind},
     },
-    keys::{Order, P256_SPKI_HEAD, P256_SPKI_LEN, PublicKey, p256_points, refuse::RefuseList},
+    keys::{Order, P256_GENERATOR, P256_SPKI_HEAD, P256_SPKI_LEN, PublicKey, p256_points, refuse::RefuseList},
 };
 
 /// What stands in place of X and Y in a bootloader that was built without a key: 64 bytes of ASCII.
@@ -116,18 +116,10 @@ pub struct Bare {
 /// bootloader, every byte of which can be tried.
 pub(super) const SEARCHED_MAX: usize = 1 << 20;
 
-/// The generator of P-256, X and Y. Every program that signs or verifies holds it, and it is nobody's key. [SEC 2, 2.4.2]
-const GENERATOR: [u8; 64] = [
-    0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d,
-    0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96, 0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a,
-    0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16, 0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb,
-    0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5,
-];
-
 /// Where a program holds the generator as it holds its keys, each coordinate with its last byte first.
 #[must_use]
 pub fn generator(map: &Map) -> Option<u32> {
-    let turned = turned(&GENERATOR);
+    let turned = turned(&P256_GENERATOR);
     map.segments().iter().find_map(|segment| positions(segment, &turned).next())
 }
 
@@ -146,7 +138,7 @@ pub fn bare_keys(map: &Map) -> Vec<Bare> {
         let mut here: Vec<Bare> = Vec::new();
         for (form, order) in [(Form::Nrf5SdkLe, Order::Little), (Form::Raw, Order::Big)] {
             let points = p256_points(bytes, order, step).filter_map(|from| {
-                let key = form.key(bytes.get(from..from + 64)?).filter(|key| key.xy() != GENERATOR)?;
+                let key = form.key(bytes.get(from..from + 64)?).filter(|key| key.xy() != P256_GENERATOR)?;
                 Some(Bare { at: first.checked_add(u32::try_from(from).ok()?)?, form, key })
             });
             here.extend(points.take(FOUND));
