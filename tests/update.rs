@@ -1,5 +1,6 @@
 //! Update packages of the nRF Connect SDK: what their manifest says, and whether the images bear it out.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rootstamp::{
     file::Read,
     image::update::{self, Package},
@@ -88,6 +89,25 @@ fn what_the_manifest_says_and_an_image_does_not_bear_out_is_told() {
         told(&|it| it["files"][0]["version_MCUBOOT"] = "1.2.4".into()),
         ["dfu.zip: `gw3.signed.bin` in it: the manifest says version 1.2.4, the image is version 1.2.3+4"]
     );
+    // The build passes on what was written: what is left out is zero.
+    let net = image("ed25519.bin");
+    let built =
+        rootstamp::image::mcuboot::read(&rootstamp::image::Map::from_raw(&Read::from_memory("a", net), 0).unwrap(), 0);
+    let built = built.unwrap().header.version.to_string();
+    assert!(told(&|it| it["files"][1]["version_MCUBOOT"] = built.clone().into()).is_empty());
+    for (said, expected) in [
+        ("01.2.3+4", "the version that the manifest says is none: 01.2.3+4"),
+        ("1.2+4", "is none: 1.2+4"),
+        ("1.2.3.4", "is none"),
+        ("256", "is none"),
+        ("", "is none"),
+        (&*"9".repeat(500), "is none: 9999999999999999999999999999999999999999"),
+    ] {
+        let told = told(&|it| it["files"][0]["version_MCUBOOT"] = said.into());
+        assert!(told.len() == 1 && told[0].contains(expected) && told[0].len() < 200, "{said}: {told:?}");
+    }
+    let number = told(&|it| it["files"][1]["image_index"] = "0x10".into());
+    assert_eq!(number, ["dfu.zip: `net.bin` in it: the number that the manifest gives it is none"]);
     let size = told(&|it| it["files"][1]["size"] = 5.into());
     assert!(
         size.len() == 1 && size[0].contains("`net.bin` in it: the manifest says 5 bytes, the file has "),
@@ -95,6 +115,10 @@ fn what_the_manifest_says_and_an_image_does_not_bear_out_is_told() {
     );
     let (_folder, path) = written("a.zip", &package(|it| it["files"][1]["size"] = 5.into()));
     assert_eq!(inspected(&[&path]).0, 2);
+    let other =
+        json!({"format-version": 1, "files": [{"file": "a.bin", "size": 5, "version_MCUBOOT": "1.2.3"}]}).to_string();
+    let other = read(archive(&[("manifest.json", other.as_bytes()), ("a.bin", b"hello")])).unwrap();
+    assert!(other.contradictions()[0].what.contains("version 1.2.3, and it is no image for MCUboot"));
     let newer = read(package(|it| it["format-version"] = 2.into())).unwrap();
     assert!(newer.explain().to_string().contains("may say more than is told"));
 }
@@ -140,10 +164,26 @@ fn a_private_half_in_a_package_is_refused_wherever_it_is_and_nothing_of_it_is_sh
     let plain = json!({"format-version": 1, "files": [{"file": "app.bin", "size": 1688}]}).to_string();
     let app = image("p256.bin");
     let inside = [&app[..], pem.as_bytes()].concat();
+    let der = crate::crosscheck::private("p256-a");
+    let hex = crate::recipe::as_hex(0, &[&[7; 40][..], &der].concat());
+    let jwk = std::fs::read_to_string(crate::line::project("tests/vectors/keys/p256-a.jwk")).unwrap();
+    let text = STANDARD.encode(&der);
+    let escape = |every: usize| -> String {
+        let one = |(index, c): (usize, char)| {
+            if index % every == 0 { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }
+        };
+        let name: String = text.chars().enumerate().map(one).collect();
+        plain.replace("\"format-version\"", &format!("\"name\":\"{name}\",\"format-version\""))
+    };
+    let (escaped, halves) = (escape(1), escape(7));
     for (case, files) in [
         ("in the manifest", vec![("manifest.json", manifest.as_bytes()), ("app.bin", &app)]),
         ("beside it", vec![("manifest.json", plain.as_bytes()), ("app.bin", &app), ("key", pem.as_bytes())]),
         ("in an image", vec![("manifest.json", plain.as_bytes()), ("app.bin", &inside)]),
+        ("in place of an image", vec![("manifest.json", plain.as_bytes()), ("app.bin", jwk.as_bytes())]),
+        ("in an image in digits", vec![("manifest.json", plain.as_bytes()), ("app.bin", &hex)]),
+        ("in escapes", vec![("manifest.json", escaped.as_bytes()), ("app.bin", &app)]),
+        ("in other escapes", vec![("manifest.json", halves.as_bytes()), ("app.bin", &app)]),
     ] {
         let (_folder, path) = written("a.zip", &archive(&files));
         for arguments in [&["inspect", &path][..], &["inspect", "--json", &path]] {
@@ -178,4 +218,23 @@ fn every_field_of_a_package_is_in_the_page_about_it() {
     let missing: Vec<&&str> = all.iter().filter(|field| !known.contains(*field)).collect();
     assert!(all.contains("image_index") && missing.is_empty(), "{missing:?}");
     assert!(known.contains("update_package"));
+}
+
+/// A ZIP hides what it holds from every search, and no image is one.
+#[test]
+fn an_archive_in_an_archive_is_no_image_and_said_not_to_be_looked_into() {
+    let pem = std::fs::read(crate::line::project("tests/vectors/keys/p256-a.priv.pem")).unwrap();
+    let inner = archive(&[("key.pem", &pem)]);
+    let plain = json!({"format-version": 1, "files": [{"file": "app.bin", "size": inner.len()}]}).to_string();
+    let listed = archive(&[("manifest.json", plain.as_bytes()), ("app.bin", &inner)]);
+    let beside = crate::dfu::package_beside("more.zip", &inner);
+    for (bytes, expected) in [
+        (&listed, "`app.bin` in it: is an archive and no image"),
+        (&listed, "`app.bin` in it is an archive, and was not looked into"),
+        (&beside, "`more.zip` in it is an archive, and was not looked into"),
+    ] {
+        let (_folder, path) = written("a.zip", bytes);
+        let (exit, _, errors) = inspected(&[&path]);
+        assert!(exit == 2 && errors.contains(expected), "{expected}: {errors}");
+    }
 }

@@ -20,6 +20,9 @@ const MANIFEST_MAX: usize = 64 << 10;
 /// More than any build makes: both slots of four images.
 const PARTS: usize = 8;
 
+/// More characters of what a manifest says are not shown.
+const LONGEST: usize = 120;
+
 /// A package, unpacked.
 #[derive(Clone, Debug, Serialize)]
 pub struct Package {
@@ -49,8 +52,8 @@ pub struct Part {
     pub board: Option<String>,
     /// The chip it was built for.
     pub soc: Option<String>,
-    /// Number of the image, as MCUboot counts them.
-    pub image_index: Option<u64>,
+    /// Number of the image, as MCUboot counts them; `Some(None)` where what the manifest says is no number.
+    pub image_index: Option<Option<u64>>,
     /// Its version, as MCUboot compares it.
     pub version: Option<String>,
     /// The file itself.
@@ -141,7 +144,7 @@ fn package(file: &Read, written: Written, mut entries: Vec<Read>) -> Result<Pack
 impl Part {
     fn of(listed: WrittenPart, contents: Read) -> Self {
         let WrittenPart { file, size, board, soc, image_index, version } = listed;
-        let image_index = image_index.and_then(|number| number.value());
+        let image_index = image_index.map(|number| number.value());
         Self { file, sha256: contents.digest, size, board, soc, image_index, version, contents }
     }
 
@@ -152,17 +155,35 @@ impl Part {
         if self.size != length {
             found.push(format!("the manifest says {} bytes, the file has {length}", self.size));
         }
-        let image = Map::from_raw(&self.contents, 0).ok().and_then(|map| mcuboot::read(&map, 0).ok());
-        let built = image.map(|image| image.header.version.to_string());
-        if let Some((said, built)) = self.version.as_ref().zip(built).filter(|(said, built)| *said != built) {
-            found.push(format!("the manifest says version {said}, the image is version {built}"));
+        if dfu::begins(&self.contents) {
+            found.push("is an archive and no image".to_owned());
         }
+        if self.image_index == Some(None) {
+            found.push("the number that the manifest gives it is none".to_owned());
+        }
+        found.extend(self.version.as_deref().and_then(|said| self.version_contradicted(said)));
         found
     }
 
+    fn version_contradicted(&self, said: &str) -> Option<String> {
+        let image = Map::from_raw(&self.contents, 0).ok().and_then(|map| mcuboot::read(&map, 0).ok());
+        let shown = crate::page::printable(said);
+        let Some(image) = image else {
+            return Some(format!("the manifest says version {shown}, and it is no image for MCUboot"));
+        };
+        let built = image.header.version;
+        match said.parse::<mcuboot::Version>() {
+            Ok(said) if said == built => None,
+            Ok(_) => Some(format!("the manifest says version {shown}, the image is version {built}")),
+            Err(_) => Some(format!("the version that the manifest says is none: {shown}")),
+        }
+    }
+
     fn explain(&self) -> Branch {
-        let said = |value: &Option<String>| value.clone().unwrap_or_else(|| "not said".to_owned());
-        let index = self.image_index.map_or_else(|| "not said".to_owned(), |index| index.to_string());
+        let said = |value: &Option<String>| {
+            value.as_deref().map_or_else(|| "not said".to_owned(), |said| said.chars().take(LONGEST).collect())
+        };
+        let index = self.image_index.flatten().map_or_else(|| "not said".to_owned(), |index| index.to_string());
         Branch::new("image", format!("{}, {} bytes", self.file, self.contents.bytes.len()))
             .with(Branch::new("built for", format!("board {}, chip {}", said(&self.board), said(&self.soc))))
             .with(Branch::new("image number", index))

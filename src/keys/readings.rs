@@ -60,6 +60,14 @@ impl Readings {
     }
 
     fn written_in(&mut self, bytes: &[u8]) {
+        self.read(bytes);
+        if let Some(plain) = unescaped(bytes) {
+            self.read(&plain);
+            self.take(plain);
+        }
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
         // One byte stays one: no text grows here, whatever its encoding.
         let text: String = bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '\u{1}' }).collect();
         self.take_runs(given::runs(&text.replace("\\x", " 0x")));
@@ -84,6 +92,27 @@ impl Readings {
         }
         self.take(joined);
     }
+}
+
+/// Text with the escapes of JSON undone that stand for one byte: a writer may escape any character, and some do so with
+/// `+` and `/`. `None` if there are none.
+fn unescaped(bytes: &[u8]) -> Option<Vec<u8>> {
+    memchr::memmem::find(bytes, b"\\u00")?;
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, behind)) = rest.split_first() {
+        match rest.strip_prefix(b"\\u00").and_then(<[u8]>::split_first_chunk::<2>) {
+            Some((digits, behind)) if digits.iter().all(u8::is_ascii_hexdigit) => {
+                plain.extend(given::word(std::str::from_utf8(digits).ok()?)?);
+                rest = behind;
+            }
+            _ => {
+                plain.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    Some(plain)
 }
 
 /// Text as far as it matters: what a C array or base64 holds may end with zeros.
@@ -349,6 +378,9 @@ mod tests {
             STANDARD.encode(format!("-----BEGIN X-----\n{}\n-----END X-----\n", lines("\n"))),
             STANDARD.encode(&once),
             hex(once.as_bytes()),
+            once.replace('+', "\\u002B").replace('/', "\\u002f"),
+            once.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<Vec<_>>().concat(),
+            STANDARD.encode(format!("{{\"name\": \"{}\"}}", lines("\\u000a").replace('A', "\\u0041"))),
         ] {
             is_read(&text);
             is_read(text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>());

@@ -16,7 +16,7 @@ use crate::{
         kmu::{self, Metadata, Source},
         mcuboot,
         nsib::{self, Dump, Provision},
-        update, vectors,
+        scan, update, vectors,
     },
     keys::{
         self, Algorithm, AnyKey, Given, private,
@@ -88,12 +88,12 @@ fn searched(file: &Read, content: Content, asked: &Asked, looked: bool) -> Conte
     match content {
         Content::Image(_) => content,
         Content::DfuPackage(mut told) => {
-            told.add_unlisted(file, &asked.list);
+            told.add_files(file, &asked.list);
             told.add_beside(file, &asked.list);
             Content::DfuPackage(told)
         }
         Content::UpdatePackage(mut told) => {
-            told.add_unlisted(file, &asked.list);
+            told.add_files(file, &asked.list);
             told.add_beside(file, &asked.list);
             // What the manifest says is shown, and may be a secret itself.
             let private = told.problems.iter().find(|problem| problem.exit == Exit::KeyRefused).cloned();
@@ -146,6 +146,22 @@ fn memory_by_itself(file: &Read, asked: &Asked) -> Option<Content> {
         }
         (map, container) => image(map, container, asked),
     })
+}
+
+/// A file that is memory because somebody says so: as its contents describe it, or raw. Several that travel together are
+/// searched for as long as one is.
+pub(super) fn part(file: &Read, asked: &Asked, room: &mut scan::Room) -> Content {
+    let (map, container) = memory(file, asked.at).unwrap_or_else(|| (raw(file, asked), Container::Raw));
+    match map {
+        Ok(map) => {
+            let report = ImageReport::within(&map, container, asked, room);
+            Content::Image(Box::new(match container {
+                Container::Elf => report.beside(&elf::keys_not_loaded(file, &asked.list)),
+                Container::IntelHex | Container::Raw => report,
+            }))
+        }
+        Err(problems) => Content::Refused { problems },
+    }
 }
 
 /// What this file describes of memory, if it says that it does, and in which form.

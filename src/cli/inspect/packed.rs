@@ -4,10 +4,7 @@ use super::report::Told;
 use crate::{
     fault::{Exit, Problem},
     file::Read,
-    image::{
-        dfu::{self, Package},
-        update,
-    },
+    image::dfu,
     keys::{
         self, NotOurs,
         bare::Budget,
@@ -72,34 +69,18 @@ pub(super) fn searched<'l>(file: &Read, list: &'l RefuseList) -> Result<Vec<Sigh
     Ok(all)
 }
 
-/// What the reader of a package looked at itself.
-pub(super) trait Listed {
-    /// Whether it understood this file of the archive, and searched it for keys.
-    fn has_read(&self, entry: &str) -> bool;
-}
-
-impl Listed for Package {
-    fn has_read(&self, entry: &str) -> bool {
-        !self.unlisted.iter().any(|unlisted| unlisted == entry)
-    }
-}
-
-impl Listed for update::Package {
-    /// Its manifest says more than is read of it.
-    fn has_read(&self, entry: &str) -> bool {
-        self.parts.iter().any(|part| part.file == entry)
-    }
-}
-
-impl<T: Listed> Told<T> {
-    /// Keys that nobody may use in the files of the package that nobody else looks at.
-    pub(super) fn add_unlisted(&mut self, file: &Read, list: &RefuseList) {
+impl<T> Told<T> {
+    /// Keys that nobody may use in the files of a package, whatever its own reader made of them: a firmware may be a key
+    /// that calls itself one. What an archive in it holds, nobody looks at.
+    pub(super) fn add_files(&mut self, file: &Read, list: &RefuseList) {
         let mut search = Search::with(list, FILES);
-        let unlisted = |entry: &Read| !self.facts.has_read(&entry.name());
-        let entries = dfu::unpacked(file).into_iter().filter(unlisted).collect();
-        for entry in smallest_first(entries) {
+        for entry in smallest_first(dfu::unpacked(file)) {
             let place = place_of(&entry);
             self.add_part(&mut search, &file.name(), [&place, &place], &entry.bytes);
+            if dfu::begins(&entry) {
+                let what = format!("{place} is an archive, and was not looked into: unpack it, and name what it holds");
+                self.problems.push(Problem::new(file.name(), what));
+            }
         }
     }
 
@@ -116,7 +97,9 @@ impl<T: Listed> Told<T> {
 
     fn add_part(&mut self, search: &mut Search<'_>, archive: &str, [place, of]: [&str; 2], bytes: &[u8]) {
         let (private, found) = search.part(bytes);
-        self.problems.extend(private.map(|form| private_in(archive, place, form)));
+        // Once is enough, and the reader of the package may have told it with its address.
+        let told = self.problems.iter().any(|problem| problem.exit == Exit::KeyRefused && problem.what.contains(place));
+        self.problems.extend(private.filter(|_| !told).map(|form| private_in(archive, place, form)));
         self.add(&found, &format!(" of {of}"));
     }
 }

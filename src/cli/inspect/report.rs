@@ -9,8 +9,8 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    look::{Asked, CONTENTS, Looked},
-    memory::{self, ImageReport},
+    look::{self, Asked, CONTENTS, Looked},
+    memory::ImageReport,
 };
 use crate::{
     cli::paper::{answer, limbs, row},
@@ -438,11 +438,7 @@ fn images(package: &update::Package, asked: &Asked) -> Vec<FileReport> {
     let image = |part: &update::Part| {
         let name = format!("{}: {}", package.file, part.file);
         let file = Read::from_memory(name, part.contents.bytes.clone());
-        let content = match Map::from_raw(&file, asked.at.unwrap_or_default()) {
-            Ok(map) => Content::Image(Box::new(ImageReport::within(&map, memory::Container::Raw, asked, &mut room))),
-            Err(problems) => Content::refused_all(problems),
-        };
-        FileReport::new(&file, Looked { content, told_by: MANIFEST })
+        FileReport::new(&file, Looked { content: look::part(&file, asked, &mut room), told_by: MANIFEST })
     };
     package.parts.iter().map(image).collect()
 }

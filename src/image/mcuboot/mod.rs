@@ -86,6 +86,35 @@ impl Version {
     }
 }
 
+/// As imgtool takes it: `1.2.3+4`, of which all but the first number may be left out from the right. [imgtool version.py]
+impl std::str::FromStr for Version {
+    type Err = BadVersion;
+
+    fn from_str(text: &str) -> Result<Self, BadVersion> {
+        let plain = |digits: &str| {
+            digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'))
+        };
+        let (numbers, build) = text.split_once('+').map_or((text, None), |(numbers, build)| (numbers, Some(build)));
+        let numbers: Vec<&str> = numbers.split('.').collect();
+        if !numbers.iter().copied().chain(build).all(plain) || (build.is_some() && numbers.len() != 3) {
+            return Err(BadVersion);
+        }
+        let (major, minor, revision) = match numbers[..] {
+            [major] => (major, "0", "0"),
+            [major, minor] => (major, minor, "0"),
+            [major, minor, revision] => (major, minor, revision),
+            [..] => return Err(BadVersion),
+        };
+        let (major, minor) = (major.parse().map_err(|_| BadVersion)?, minor.parse().map_err(|_| BadVersion)?);
+        let (revision, build) = (revision.parse().map_err(|_| BadVersion)?, build.unwrap_or("0").parse());
+        Ok(Self { major, minor, revision, build: build.map_err(|_| BadVersion)? })
+    }
+}
+
+/// What is no version of an image.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BadVersion;
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}+{}", self.major, self.minor, self.revision, self.build)
