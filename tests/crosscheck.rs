@@ -19,7 +19,7 @@ use crate::recipe::{
 };
 
 mod release;
-mod storage;
+pub(crate) mod storage;
 
 pub(crate) use release::released;
 pub(crate) use storage::{firmware, nsib, program, provision, signed};

@@ -21,6 +21,7 @@ use crate::{
 mod judges;
 mod look;
 mod memory;
+mod nsib_firmware;
 mod packed;
 mod report;
 mod signed;

@@ -91,3 +91,41 @@ fn a_key_that_an_image_carries_for_itself_judges_no_other() {
     let (exit, _, errors) = inspected(&["--key", &merged, &application]);
     assert!(exit == 2 && errors.contains("is not shown to be genuine"), "{errors}");
 }
+
+/// Who signed firmware for Nordic's immutable bootloader: a key stands behind the program, and any file may say that.
+#[test]
+fn firmware_for_nsib_is_told_with_its_signature_and_checked_with_a_key_that_is_given() {
+    let program = crate::crosscheck::storage::program(0xA000, 1, &[0; 12]);
+    let good = crate::crosscheck::storage::signed(0xA000, &program, "p256-a");
+    let hex = |bytes: &[u8]| crate::recipe::as_hex(0xA000, bytes);
+    let told = |bytes: &[u8], key: &[&str]| {
+        let (_folder, path) = written("app.hex", bytes);
+        let (exit, report, errors) = inspected(&[key, &[&path]].concat());
+        (exit, report["files"][0]["nsib_firmware"][0].clone(), errors)
+    };
+    let pem = |name: &str| format!("tests/vectors/keys/{name}.pub.pem");
+    let (a, b) = (pem("p256-a"), pem("p256-b"));
+    let (exit, firmware, errors) = told(&hex(&good), &[]);
+    assert_eq!((exit, &firmware["signed_by"]), (0, &serde_json::Value::Null), "{errors}");
+    assert!(firmware["signature"].to_string().contains("fits the key behind the program"), "{firmware}");
+    assert_eq!(firmware["carries"], crate::crosscheck::key("p256-a").spki_sha256().to_string());
+    let (exit, firmware, _) = told(&hex(&good), &["--key", &b, "--key", &a]);
+    assert!(exit == 0 && firmware["signature"] == format!("made by {a}"), "{firmware}");
+    let (exit, _, errors) = told(&hex(&good), &["--key", &b]);
+    assert!(exit == 2 && errors.contains("is not shown to be genuine: made by the key behind the program"), "{errors}");
+
+    let mut flipped = good.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let mut changed = good.clone();
+    changed[0x100] ^= 1;
+    for bytes in [flipped, changed] {
+        let (exit, _, errors) = told(&hex(&bytes), &[]);
+        assert!(
+            exit == 2 && errors.contains("the firmware for NSIB at 0x0000A000 is damaged: the signature"),
+            "{errors}"
+        );
+    }
+    let (exit, firmware, _) = told(&hex(&program), &[]);
+    assert!(exit == 0 && firmware["signature"].to_string().contains("not verified"), "{firmware}");
+    assert_eq!(told(&hex(&program), &["--key", &a]).0, 2);
+}

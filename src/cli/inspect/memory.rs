@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     look::Asked,
+    nsib_firmware::NsibFirmwareReport,
     report::RefusedReport,
     signed::McubootReport,
     storage::{self, DumpReport},
@@ -58,6 +59,8 @@ pub(super) struct ImageReport {
     container: Container,
     /// Provision data for NSIB or for MCUboot's counters.
     provision: Vec<ProvisionReport>,
+    /// Firmware that NSIB would start: who signed it.
+    nsib_firmware: Vec<NsibFirmwareReport>,
     /// NSIB's storage as it was read from a board: that data, and what has become of it.
     nsib_storage: Vec<DumpReport>,
     /// What stands where provision data must, and is none; a settings page that cannot be; a word that protects nothing.
@@ -218,6 +221,7 @@ impl ImageReport {
         let boot_conf = BootConf::read(map).map(BootConfReport::new);
         broken.extend(boot_conf_problem(map, boot_conf.as_ref()));
         let softdevice = softdevice::find(map);
+        let firmware = bootloader.firmware.iter().map(|info| NsibFirmwareReport::new(map, info, asked)).collect();
         Self {
             mbr: softdevice::mbr(map, softdevice.as_ref()),
             connectivity: softdevice::connectivity(map),
@@ -239,6 +243,7 @@ impl ImageReport {
             looked_for: scan::FORMS,
             container,
             provision,
+            nsib_firmware: firmware,
             nsib_storage: dumps.iter().map(|dump| DumpReport::new(dump, &asked.list)).collect(),
             broken,
             boot_conf: boot_conf.ok(),
@@ -334,15 +339,18 @@ impl ImageReport {
     /// What could not be understood, or would not do what it is for.
     pub(super) fn problems(&self) -> Vec<Problem> {
         let images = self.mcuboot_images.iter().flat_map(McubootReport::problems);
-        self.broken_images.iter().chain(&self.broken).cloned().chain(images).collect()
+        let firmware = self.nsib_firmware.iter().filter_map(NsibFirmwareReport::damaged);
+        self.broken_images.iter().chain(&self.broken).chain(firmware).cloned().chain(images).collect()
     }
 
     /// Why the images are not shown to be of a key of the command line.
     pub(super) fn unauthentic(&self) -> Vec<String> {
-        if self.mcuboot_images.is_empty() && self.broken_images.is_empty() {
+        let alone = self.mcuboot_images.is_empty() && self.broken_images.is_empty();
+        if alone && self.nsib_firmware.is_empty() {
             return vec!["holds no image that a key could have signed".to_owned()];
         }
-        self.mcuboot_images.iter().filter_map(McubootReport::unauthentic).collect()
+        let firmware = self.nsib_firmware.iter().filter_map(|firmware| firmware.unauthentic(alone));
+        self.mcuboot_images.iter().filter_map(McubootReport::unauthentic).chain(firmware).collect()
     }
 
     /// Keys that may not be used.

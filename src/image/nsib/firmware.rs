@@ -72,6 +72,14 @@ pub fn unsigned(map: &Map, info: &FirmwareInfo, key: &AnyKey) -> Option<String> 
     }
 }
 
+/// The P-256 key that stands behind the program, with a signature, to say who signed it.
+#[must_use]
+pub fn carried(map: &Map, info: &FirmwareInfo) -> Option<AnyKey> {
+    let end = info.address.checked_add(info.size)?;
+    map.bytes(info.address..end)?;
+    AnyKey::from_raw(Algorithm::P256, validation_info(map, end)?.get(KEY_AT..SIGNATURE_AT)?).ok()
+}
+
 fn validation_info(map: &Map, end: u32) -> Option<&[u8]> {
     let segment = map.segments().iter().find(|segment| segment.at <= end && u64::from(end) < segment.end())?;
     let behind = segment.bytes.get((end - segment.at) as usize..)?;

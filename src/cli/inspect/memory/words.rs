@@ -77,10 +77,11 @@ impl ImageReport {
         if self.bootloader.families.is_empty() && self.mcuboot_images.is_empty() {
             row(f, "bootloader", "no sign of one")?;
         }
-        for info in &self.bootloader.firmware {
-            let state = if info.valid { "valid" } else { "given up" };
-            let what = format!("version {} at {}, {} bytes, {state}", info.version, address(info.address), info.size);
+        for (info, signed) in self.bootloader.firmware.iter().zip(&self.nsib_firmware) {
+            let state = if info.valid { "" } else { ", given up: its own token says so" };
+            let what = format!("version {} at {}, {} bytes{state}", info.version, address(info.address), info.size);
             row(f, "for NSIB", what)?;
+            row(f, "", signed.words())?;
         }
         if self.bootloader.families.iter().any(|found| found.certain) {
             row(f, "trust", &self.bootloader.trust.rests_on)?;
