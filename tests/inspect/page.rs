@@ -206,3 +206,29 @@ fn a_company_list_counts_where_it_is_named_and_only_there() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && told.contains("torn.toml:3:1"), "{told}");
 }
+
+#[test]
+fn what_is_special_or_wrong_stands_in_the_first_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let cut = folder.path().join("cut.bin").to_str().unwrap().to_owned();
+    fs::write(&cut, &fs::read(project("tests/vectors/mcuboot/p256.bin")).unwrap()[..1000]).unwrap();
+    let vector = |name: &str| format!("tests/vectors/{name}");
+    for (path, expected) in [
+        (vector("nsib/ffff-no-verify.hex"), "Intel HEX: provision data, with a problem"),
+        (vector("mcuboot/ed25519-seccnt-auto.bin"), "an image for MCUboot, version 1.2.3+4, with a problem"),
+        (vector("mcuboot/more/p256-enc-ec256.bin"), "version 1.2.3+4, encrypted"),
+        (vector("mcuboot/more/ed25519-enc-clear.bin"), "version 1.2.3+4, for updates encrypted"),
+        (vector("mcuboot/more/p256-lzma2.bin"), "version 1.2.3+4, compressed"),
+        (vector("kmu/keys.yaml"), "the list of keys that `west ncs-provision upload -i` should take"),
+        (cut, "raw bytes: a broken image for MCUboot"),
+    ] {
+        let report = inspected(&[&path]).1;
+        assert!(report["files"][0]["is"].as_str().unwrap().ends_with(expected), "{path}: {}", report["files"][0]["is"]);
+    }
+    let padded = inspected(&[&vector("mcuboot/more/p256-confirm-align16.bin")]).1;
+    assert_eq!(
+        padded["files"][0]["bootloader"]["families"],
+        serde_json::json!([]),
+        "its trailer is no sign of MCUboot"
+    );
+}

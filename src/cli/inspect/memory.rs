@@ -276,10 +276,14 @@ impl ImageReport {
             parts.push(format!("a program, perhaps {}", found.family));
         }
         if parts.is_empty() {
-            let broken = self.broken_images.len() + self.broken.len() > 0;
             let plain =
                 if self.vector_tables.is_empty() { "memory in which nothing is recognised" } else { "a program" };
-            parts.push(if broken { "memory with something broken in it" } else { plain }.to_owned());
+            let broken = [
+                (&self.broken_images, "a broken image for MCUboot"),
+                (&self.broken, "memory with something broken in it"),
+            ];
+            let broken = broken.into_iter().find(|(problems, _)| !problems.is_empty());
+            parts.push(broken.map_or(plain, |(_, words)| words).to_owned());
         }
         format!("{}: {}{}", self.container, parts.join(", "), self.inside())
     }

@@ -166,7 +166,8 @@ impl FileReport {
     pub(super) fn new(file: &Read, looked: Looked) -> Self {
         let Looked { content, told_by } = looked;
         let (sha256, bytes) = (Some(file.digest), Some(file.bytes.len()));
-        Self { file: file.name(), sha256, bytes, is: content.is(), told_by, content }
+        let is = content.is() + &content.troubles();
+        Self { file: file.name(), sha256, bytes, is, told_by, content }
     }
 
     /// With the images of an update package, each as a file of its own.
@@ -225,6 +226,18 @@ impl Content {
                 let known = known.map_or_else(String::new, |known| format!(", with a {known}"));
                 format!("{kind}{private}{known}")
             }
+        }
+    }
+
+    /// That something is wrong, for the first line, where that does not say so yet.
+    fn troubles(&self) -> String {
+        let said = ["damaged", "wrongly signed", "malformed", "broken", "private key"];
+        let (count, is) = (self.problems().len(), self.is());
+        match self {
+            Self::Unknown(_) | Self::Refused { .. } => String::new(),
+            _ if count == 0 || said.iter().any(|word| is.contains(word)) => String::new(),
+            _ if count == 1 => ", with a problem".to_owned(),
+            _ => format!(", with {count} problems"),
         }
     }
 
@@ -518,8 +531,12 @@ impl Told<Release> {
 
 impl Told<Facts> {
     pub(super) fn unknown(facts: Facts, found: &[Sighting<'_>], problems: Vec<Problem>) -> Self {
-        let is =
-            if found.is_empty() { "nothing that is known here" } else { "nothing known, with a refused key inside" };
+        let is = match problems.first().and_then(|problem| claimed(&problem.what)) {
+            _ if !found.is_empty() => "nothing known, with a refused key inside",
+            Some(claimed) => claimed,
+            None => "nothing that is known here",
+        };
+        let is = is.to_owned();
         let lines = facts.lines.map_or_else(|| "no text".to_owned(), |lines| format!("text of {lines} lines"));
         let mut tree = Branch::new("holds", lines);
         if let Some(all) = &facts.all {
@@ -527,6 +544,12 @@ impl Told<Facts> {
         }
         Self { refused: sighted(found), problems, ..Self::new(is, facts, tree) }
     }
+}
+
+/// What a file is that its reader knows and has no use for, as the reader begins to say.
+fn claimed(what: &str) -> Option<&str> {
+    let what = what.strip_prefix("is ").filter(|what| what.starts_with("a ") || what.starts_with("the "))?;
+    what.split([';', '.', '\n']).next()
 }
 
 fn sighted(found: &[Sighting<'_>]) -> Vec<RefusedReport> {

@@ -11,7 +11,7 @@ use crate::{
     ident::{Digest, hex},
     image::{
         Map,
-        mcuboot::{self, About, Dependency, Objection, Standing, Tlv, Trailer, Verdict, encryption::Encryption},
+        mcuboot::{self, About, Dependency, Objection, Standing, Tlv, Trailer, Verdict, encryption::Encryption, flags},
         scan,
     },
     keys::AnyKey,
@@ -49,6 +49,9 @@ pub(super) struct McubootReport {
     flaws: Vec<Objection>,
     #[serde(skip)]
     flaw_problem: Option<Problem>,
+    /// What it is beside a program that runs where it stands.
+    #[serde(skip)]
+    special: &'static str,
     /// Whether a key was given.
     #[serde(skip)]
     asked: bool,
@@ -93,6 +96,7 @@ impl McubootReport {
             standing,
             flaw_problem: flaw_problem(image.at, map, standing, &flaws),
             flaws,
+            special: special(&image.header),
             asked: key.is_some(),
         }
     }
@@ -103,7 +107,12 @@ impl McubootReport {
         let other = || if self.asked { ", signed with no key of --key" } else { "" }.to_owned();
         let signer = || self.verified_by.as_ref().map_or_else(other, by);
         let state = self.standing.words().map_or_else(signer, |words| format!(", {words}"));
-        format!("an image for MCUboot, version {}{state}", self.version)
+        let encrypted = self
+            .encryption
+            .as_ref()
+            .map(|encryption| if encryption.clear { ", for updates encrypted" } else { ", encrypted" });
+        let kind = encrypted.unwrap_or_default();
+        format!("an image for MCUboot, version {}{kind}{}{state}", self.version, self.special)
     }
 
     /// Why it would not do what it is for.
@@ -127,6 +136,16 @@ impl McubootReport {
         why.extend(self.standing.words().filter(|_| why.is_empty()));
         let what = format!("the image at {} is not shown to be genuine: {}", self.at, why.join("; "));
         (!self.verdict.authentic).then_some(what)
+    }
+}
+
+fn special(header: &mcuboot::Header) -> &'static str {
+    if header.has(flags::NON_BOOTABLE) {
+        ", not to be started"
+    } else if header.has(flags::COMPRESSED_LZMA1 | flags::COMPRESSED_LZMA2) {
+        ", compressed"
+    } else {
+        ""
     }
 }
 

@@ -510,6 +510,8 @@ impl Dependency {
 
 /// Whether the magic at this address ends a padded slot: erased flash stands before it.
 pub(super) fn ends_padding(map: &Map, at: u32) -> bool {
-    let before = at.checked_sub(4).and_then(|before| map.word(before));
-    before == Some(u32::MAX) && map.bytes(at..at.saturating_add(16)).is_some_and(|window| window == TRAILER_MAGIC)
+    let erased = |before: u32| at.checked_sub(before).and_then(|before| map.word(before)) == Some(u32::MAX);
+    let is = |magic: &[u8], length: u32| map.bytes(at..at.saturating_add(length)) == Some(magic);
+    // Where flash is written in larger units, two bytes with their size come first.
+    (erased(4) && is(&TRAILER_MAGIC, 16)) || (erased(6) && is(&TRAILER_MAGIC_WIDE, 14))
 }
