@@ -233,11 +233,13 @@ impl Content {
     fn troubles(&self) -> String {
         let said = ["damaged", "wrongly signed", "malformed", "broken", "private key"];
         let (count, is) = (self.problems().len(), self.is());
-        match self {
-            Self::Unknown(_) | Self::Refused { .. } => String::new(),
-            _ if count == 0 || said.iter().any(|word| is.contains(word)) => String::new(),
-            _ if count == 1 => ", with a problem".to_owned(),
-            _ => format!(", with {count} problems"),
+        if matches!(self, Self::Unknown(_) | Self::Refused { .. }) || said.iter().any(|word| is.contains(word)) {
+            return String::new();
+        }
+        match count {
+            0 => String::new(),
+            1 => ", with a problem".to_owned(),
+            more => format!(", with {more} problems"),
         }
     }
 
