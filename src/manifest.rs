@@ -392,11 +392,11 @@ impl Release {
 
     /// For people.
     #[must_use]
-    pub fn explain(&self) -> Branch {
+    pub fn explain(&self, checked: bool) -> Branch {
         let mut branch = Branch::new("release", format!("{} of {}", self.release, self.board.product))
             .with(Branch::new("chip", self.board.chip.clone()))
             .with(Branch::new("build", self.build.clone()))
-            .with(self.signers());
+            .with(self.signers(checked));
         for image in &self.images {
             let version = image.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
             let line = Branch::new("image", format!("{} ({}{version})", image.name, image.is));
@@ -408,10 +408,11 @@ impl Release {
         branch
     }
 
-    fn signers(&self) -> Branch {
+    fn signers(&self, checked: bool) -> Branch {
         if self.signed_by.is_empty() {
             let why = "nobody's word yet: check it with the release keys that the recipe pins";
-            return Branch::new("signed", "not checked").warn(why);
+            let said = if checked { "with none of the keys that were given" } else { "not checked" };
+            return Branch::new("signed", said).warn(why);
         }
         Branch::new("signed", format!("by {}", self.signed_by.join(", ")))
     }

@@ -445,3 +445,19 @@ fn stamps_and_slots_where_the_bootloader_does_not_look_name_both_files() {
     let elsewhere = Application { at: 0x40000, program: vectors(0x40020), ..Application::good() };
     one(&elsewhere.lot(), &[APPLICATION, BOOTLOADER, "it stands at 0x00040000"]);
 }
+
+/// Whatever kind of key it is: of some that nothing here signs with, the private half is published too.
+#[test]
+fn every_published_key_is_refused_as_the_key_file_of_a_recipe() {
+    let known: serde_json::Value = serde_json::from_slice(&vector("known-dev-keys.json")).unwrap();
+    let keys = known["keys"].as_array().unwrap();
+    for key in keys {
+        let der = rootstamp::ident::bytes_from_hex(key["spki_der_hex"].as_str().unwrap()).unwrap();
+        let mut lot = Lot::good();
+        lot.files.insert("gw3-root.pem".to_owned(), der);
+        let problems = lot.problems();
+        let refused = |problem: &&Problem| problem.exit == Exit::KeyRefused && problem.what.contains("gw3-root.pem");
+        assert!(problems.iter().any(|problem| refused(&problem)), "{}: {problems:#?}", key["type"]);
+    }
+    assert_eq!(keys.len(), 170);
+}

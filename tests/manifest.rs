@@ -98,7 +98,7 @@ fn a_release_that_enough_keys_signed_is_vouched_for() {
     );
     assert_eq!(release.image(&Digest::of(b"other")), None);
     assert!(release.allows(&Digest::of(b"key")) && !release.allows(&Digest::of(b"other")));
-    let told = release.explain();
+    let told = release.explain(false);
     assert!(told.warnings().is_empty() && told.to_string().contains("by p256-a, p256-b"), "{told}");
 }
 
@@ -246,7 +246,7 @@ fn an_unverified_release_is_shown_with_a_warning() {
     let file = Read::from_memory("release.json", envelope(&payload, &["p256-a"]));
     assert!(manifest::begins(&file) && !manifest::begins(&Read::from_memory("x", b"{}".to_vec())));
     let release = manifest::read(&file).unwrap().unverified().unwrap();
-    assert_eq!(release.explain().warnings().len(), 1);
+    assert_eq!(release.explain(false).warnings().len(), 1);
     assert_eq!(serde_json::to_value(&release).unwrap()["board"]["product"], "GW3");
 }
 

@@ -13,7 +13,7 @@ use self::{
 };
 use crate::{
     cli::say,
-    fault::{self, Exit, Fault, Party, Problem},
+    fault::{Exit, Fault, Party, Problem},
     file,
     keys::{self, refuse::RefuseList},
 };
@@ -88,7 +88,7 @@ impl Arguments {
     }
 
     fn asked(&self) -> Result<Asked, Fault> {
-        let list = refuse_list(&self.refused).map_err(|problems| fault::all_at_once(&problems))?;
+        let list = refuse_list(&self.refused).map_err(|problems| no_list(&problems))?;
         let keys: Result<Vec<_>, _> = self.key.iter().map(|path| read_keys(path, self.at, &list)).collect();
         let keys = keys.map_err(|problems| no_judge(&problems))?.concat();
         Ok(Asked { list, keys, at: self.at, raw_key: self.raw_key })
@@ -116,6 +116,11 @@ impl Arguments {
     }
 }
 
+fn no_list(problems: &[Problem]) -> Fault {
+    let next = "Correct the list in the line, or name another with --refused; docs/keys.md says how one looks.";
+    Fault { what: "a list of --refused is none".to_owned(), next: next.to_owned(), ..wrong(problems) }
+}
+
 fn no_judge(problems: &[Problem]) -> Fault {
     let next = "Name a public key, a certificate, or a bootloader that holds its own key with --key.";
     let fault = wrong(problems);
@@ -124,7 +129,8 @@ fn no_judge(problems: &[Problem]) -> Fault {
 
 /// What was given may be anybody's file, and no lot stands behind it.
 fn wrong(problems: &[Problem]) -> Fault {
-    let next = "Ask whoever made the file named in each line for a whole one. Nothing was changed.";
+    let next =
+        "If the file in each line is the one that was meant, ask whoever made it for a whole one. Nothing was changed.";
     let plural = if problems.len() == 1 { "problem" } else { "problems" };
     let mut fault = Fault::new(Party::Engineering, format!("{} {plural} in these files", problems.len()), next)
         .exit(problems.iter().fold(Exit::Usage, |worst, problem| worst.worst(problem.exit)))

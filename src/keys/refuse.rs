@@ -71,6 +71,9 @@ pub enum Why {
     },
 }
 
+/// What a key is called to whose entry nobody gave a name.
+const UNNAMED: &str = "company refuse list";
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.why {
@@ -78,7 +81,10 @@ impl fmt::Display for Refused {
                 write!(f, "published development key \"{}\" ({category}; its private half is public)", self.name)
             }
             Why::DevelopmentKey(category) => write!(f, "published development key \"{}\" ({category})", self.name),
-            Why::Company { reason, since } => write!(f, "key on the refuse list since {since}: {reason}"),
+            Why::Company { reason, since } => {
+                let name = if self.name == UNNAMED { String::new() } else { format!(" \"{}\"", self.name) };
+                write!(f, "key{name} on the refuse list since {since}: {reason}")
+            }
         }
     }
 }
@@ -407,7 +413,7 @@ fn read_company(table: &Table<'_>, open: Open<'_>) -> Vec<Entry> {
 
 fn read_entry(table: &Table<'_>, open: Open<'_>) -> Option<Entry> {
     let (reason, date) = (table.text("reason"), table.text("date"));
-    let name = table.text("name").map_or_else(|| "company refuse list".to_owned(), |name| name.value);
+    let name = table.text("name").map_or_else(|| UNNAMED.to_owned(), |name| name.value);
     if let Some(date) = date.as_ref().filter(|date| date.value.parse::<jiff::civil::Date>().is_err()) {
         table.note(date.problem("`date` must be a day as in \"2026-11-20\""));
     }

@@ -188,6 +188,10 @@ fn the_companys_list_refuses_its_keys_and_names_every_mistake_in_it() {
     let file = |text: &str| file::Read::from_memory("refused-keys.toml", text.into());
     let list = RefuseList::built_in().unwrap().with_company(&file(&text)).unwrap();
     assert_eq!(list.refuses(&own).unwrap().to_string(), "key on the refuse list since 2026-11-20: retired");
+    let named = text.replace("[[refused]]\n", "[[refused]]\nname = \"bring-up\"\n");
+    let named = RefuseList::built_in().unwrap().with_company(&file(&named)).unwrap();
+    let told = named.refuses(&own).unwrap().to_string();
+    assert_eq!(told, "key \"bring-up\" on the refuse list since 2026-11-20: retired");
     let wrong = "schema = 2\n[[refused]]\nspki = \"ab\"\nreason = \"\"\ndate = \"yesterday\"\n";
     let problems = RefuseList::built_in().unwrap().with_company(&file(wrong)).unwrap_err();
     let lines: Vec<_> = problems.iter().map(|problem| problem.line.unwrap()).collect();

@@ -526,8 +526,9 @@ impl Told<Release> {
         });
         let refused = refused.collect();
         let signed_by = (!asked.keys.is_empty()).then(|| release.signed_by.clone());
-        let tree = release.explain();
-        Ok(Self { refused, signed_by, ..Self::new("a release manifest", release, tree) })
+        let signer = signer(false, signed_by.as_deref());
+        let tree = release.explain(signed_by.is_some());
+        Ok(Self { refused, signed_by, ..Self::new(format!("a release manifest{signer}"), release, tree) })
     }
 }
 

@@ -54,6 +54,11 @@ impl Reading<'_> {
             Ok(given) => given.key,
             Err(problem) => {
                 self.note(file_name.problem(format!("`{}` {}", file_name.value, problem.what)).exit(problem.exit));
+                // Of kinds that nothing here signs with, some are published all the same.
+                let known = list.map(|list| list.search_file(&file.bytes)).unwrap_or_default();
+                if let Some(known) = known.first() {
+                    self.refuse(file_name.problem(format!("`{}` holds a {}", file_name.value, known.refused)));
+                }
                 return None;
             }
         };

@@ -7,7 +7,7 @@ use rootstamp_fuzz::{file, show};
 
 fn look(envelope: &Envelope) {
     match envelope.unverified() {
-        Ok(release) => show(&release.explain()),
+        Ok(release) => show(&release.explain(false)),
         Err(problem) => show(&problem),
     }
     let _ = (envelope.signed_bytes(), envelope.vouched(&[], 1));
