@@ -35,7 +35,8 @@ mod storage;
     rootstamp inspect mcuboot.hex application.signed.hex\n  \
     rootstamp inspect --json root.pem\n  \
     rootstamp inspect --key root.pem --key spare.pem app.signed.hex\n\n\
-    Exit codes: 0 told, 2 a file could not be understood, 40 a private, published or refused key is inside.")]
+    Exit codes: 0 told, 2 a file is not understood, damaged, or not signed with a key of --key,\n\
+    40 a private, published or refused key is inside.")]
 pub(super) struct Arguments {
     /// Any files; what each is, its contents say.
     #[arg(required = true, value_name = "FILE")]

@@ -27,7 +27,8 @@ const SCHEMA_VERSION: u32 = 1;
 #[command(after_help = "Examples:\n  \
     rootstamp verify GW3-0000001R --station stations/qa.toml\n  \
     rootstamp verify GW3-0000001R --station stations/qa.toml --site left --json\n\n\
-    Exit codes: 0 all that can be seen agrees, 10 something contradicts, 12 closed and without a record.")]
+    Exit codes: 0 all that can be seen agrees, 10 something contradicts, 12 closed and without a record,\n\
+    20 no probe, 21 no answer, 22 wrong chip, 31 records tampered with, 32 records in use.")]
 pub(super) struct Arguments {
     /// The unit, as on its label.
     serial: Serial,
