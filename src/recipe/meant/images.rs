@@ -1,6 +1,6 @@
 //! Images: what each must prove to be, alone.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{Keys, Reading, at};
 use crate::{
@@ -23,6 +23,9 @@ use crate::{
 
 /// More images than any product has, each up to [`image::MEMORY_MAX`] of memory that is searched for keys.
 const IMAGES: usize = 64;
+
+/// So many places beside an image are told one by one.
+const BESIDE: usize = 16;
 
 impl Reading<'_> {
     pub(super) fn images(&mut self, written: &Written, keys: &Keys, list: Option<&RefuseList>) -> Vec<Image> {
@@ -73,7 +76,10 @@ impl Reading<'_> {
         if let Some(list) = list {
             self.secrets(written, &map, is, about.as_ref(), list);
         }
-        self.stowaways(written, &map, is);
+        let stowed = self.stowaways(written, &map, is);
+        if let Some(about) = &about {
+            self.beside(written, &map, about, &stowed);
+        }
         Some(Image {
             name: written.name.as_ref()?.value.clone(),
             file: file_name.value.clone(),
@@ -128,12 +134,14 @@ impl Reading<'_> {
     /// An image for MCUboot inside something else, as in a build's merged file, would be flashed without anybody having
     /// looked at its signature. Whether its own hash fits is not asked: that of an encrypted one never does here, a pure one
     /// has none, and one that is damaged could hide another. One that stands at the begin was told, or is what the recipe
-    /// says.
-    fn stowaways(&mut self, written: &WrittenImage, map: &Map, is: Is) {
+    /// says. Returns where they stand.
+    fn stowaways(&mut self, written: &WrittenImage, map: &Map, is: Is) -> Vec<Range<u32>> {
+        let mut stowed = Vec::new();
         let known = (is == Is::McubootImage || is == Is::Mcuboot).then_some(map.first());
         for (index, (at, found)) in mcuboot::all(map).into_iter().enumerate() {
             match found {
-                Ok(_) if Some(at) != known => {
+                Ok(found) if Some(at) != known => {
+                    stowed.push(at..found.end);
                     let what = format!(
                         "image `{}` (is = \"{}\") holds an image for MCUboot at 0x{at:08X}, whose signature nobody would \
                          check: give it a file and an [[image]] of its own, with is = \"mcuboot-image\"",
@@ -147,6 +155,26 @@ impl Reading<'_> {
                 // Inside a program the magic is a constant like any other.
                 Ok(_) | Err(_) => {}
             }
+        }
+        stowed
+    }
+
+    /// What stands beside a signed image in its file would be flashed as if it were signed with it. Other images in it
+    /// are told by themselves.
+    fn beside(&mut self, written: &WrittenImage, map: &Map, about: &mcuboot::Image, others: &[Range<u32>]) {
+        let runs = about.beside(map, others);
+        let name = written.name.as_ref().map_or("", |name| &name.value);
+        for run in runs.iter().take(BESIDE) {
+            let what = format!(
+                "0x{:08X}..0x{:08X} in the file of image `{name}` is no part of what was signed, 0x{:08X}..0x{:08X}: take \
+                 it out, or give it a file and an [[image]] of its own",
+                run.start, run.end, about.at, about.end
+            );
+            self.note(map.problem_at(u32::try_from(run.start).unwrap_or(about.at), what));
+        }
+        if let Some(more) = runs.len().checked_sub(BESIDE).filter(|more| *more > 0) {
+            let what = format!("image `{name}`: {more} more places hold what nobody signed; {BESIDE} are told");
+            self.note(Problem::new(map.name(), what));
         }
     }
 

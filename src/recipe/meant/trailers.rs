@@ -44,10 +44,8 @@ impl Reading<'_> {
         if about.end > slot.area.end() || padded {
             return;
         }
-        let own = (about.end > slot.notes()).then(|| slot.notes());
-        let trailer = about.trailer.as_ref().filter(|trailer| trailer.slot_end == u64::from(slot.area.end()));
-        let behind = || slot.written(image, slot.notes()).filter(|_| trailer.is_none());
-        if let Some(at) = own.or_else(behind) {
+        if about.end > slot.notes() {
+            let at = slot.notes();
             let what = format!(
                 "0x{at:08X} belongs to MCUboot's notes at the end of the slot {} (flash map of `{}`)",
                 slot.area, slot.told_by
