@@ -10,6 +10,7 @@ use super::{
     decryption, devices,
     keyring::Keyring,
     shelf::Shelf,
+    storage::is_set,
     symbols::symbols,
     written::{Written, WrittenKey},
 };
@@ -56,7 +57,11 @@ pub(super) fn read(
         problems: wrong_schema.into_iter().collect(),
         remarks: Vec::new(),
         decryption: decryption::Declared::of(written),
-        has_nsib: written.stamp.as_ref().is_some_and(|stamp| stamp.nsib.is_some()),
+        has_nsib: written
+            .stamp
+            .as_ref()
+            .and_then(|stamp| stamp.nsib.as_ref())
+            .is_some_and(|nsib| !is_set(nsib.mcuboot_only.as_ref())),
     };
     let list = reading.refuse_list(written);
     let keys = reading.keys(written, list.as_ref());
@@ -192,6 +197,7 @@ impl Reading<'_> {
         let boot = self.boot(written);
         let uicr = self.settings(written.uicr.as_ref());
         self.short(written.product.as_ref(), 16);
+        self.short(written.silicon.as_ref().and_then(|silicon| silicon.at_least.as_ref()), 16);
         self.short(written.title.as_ref(), TEXT_MAX);
         self.unread(key_hash.as_ref(), counter.as_ref());
         self.uncounted(counter.as_ref(), &images);

@@ -227,11 +227,34 @@ impl Reading<'_> {
             kmu: slots.iter().any(by_nsib),
             told: Vec::new(),
             remarks: Vec::new(),
+            asked: Vec::new(),
         };
         let stored = chain.check(list);
+        let before = self.problems.len();
         self.told(chain.told);
         self.remarks.extend(chain.remarks);
+        // Of a storage with mistakes in it nobody knows where its slots are.
+        if self.problems.len() == before {
+            self.signatures(written, images, &stored);
+        }
         stored
+    }
+
+    /// Nobody says `signed` of bytes whose signature was not looked at: NSIB does so of what stands at its slots alone.
+    fn signatures(&mut self, written: &Written, images: &[Image], stored: &nsib::Stored) {
+        for image in images.iter().filter(|image| matches!(image.is, Is::Mcuboot | Is::Raw)) {
+            let said = written.image.iter().find(|written| written.place == image.place);
+            let said = said.and_then(|written| written.signed.as_ref()).filter(|_| self.has_nsib);
+            if let Some(signed) = said.filter(|_| !stored.asked.contains(&image.place)) {
+                self.note(signed.problem(format!(
+                    "image `{}` ({}) begins at 0x{:08X}, at no slot that NSIB's storage names: nobody looks at its \
+                     signature there; remove `signed`",
+                    image.name,
+                    image.file,
+                    image.map.first()
+                )));
+            }
+        }
     }
 
     /// Key files, each held against the recipe and the images that its keys verify.

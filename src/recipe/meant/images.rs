@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, ops::Range};
 use super::{Keys, Reading, at};
 use crate::{
     fault::{Exit, Problem},
+    file::Read,
     ident::Digest,
     image::{
         self, Map,
@@ -37,7 +38,7 @@ impl Reading<'_> {
         let mut names = BTreeSet::new();
         for image in &written.image {
             if let Some(name) = image.name.as_ref().filter(|name| !names.insert(name.value.as_str())) {
-                self.note(name.problem(format!("a second image is called `{}`", name.value)));
+                self.note(name.problem(format!("a second image is called `{}`", name.shown())));
             }
         }
         let counter = written.stamp.as_ref().and_then(|stamp| stamp.counter.as_ref());
@@ -54,13 +55,30 @@ impl Reading<'_> {
         self.words_that_fit(written, keys);
         let file_name = written.file.as_ref()?;
         let file = self.take(file_name, image::FILE_LIMIT)?;
+        let told = self.problems.len();
+        let image = self.image_of(written, file_name, &file, keys, list, counter);
+        if self.problems.iter().skip(told).all(|problem| problem.exit != Exit::KeyRefused) {
+            self.as_a_file(written, file_name, &file);
+        }
+        image
+    }
+
+    fn image_of(
+        &mut self,
+        written: &WrittenImage,
+        file_name: &Placed<String>,
+        file: &Read,
+        keys: &Keys,
+        list: Option<&RefuseList>,
+        counter: Option<&WrittenCounter>,
+    ) -> Option<Image> {
         if let Some(pin) = written.sha256.as_ref().filter(|pin| pin.value != file.digest) {
             self.note(
                 pin.problem(format!("`{}` has the SHA-256 {}, not the pinned one", file_name.value, file.digest)),
             );
         }
-        let map = self.map(written, file_name, &file)?;
-        self.not_loaded(written, &file, list);
+        let map = self.map(written, file_name, file)?;
+        self.not_loaded(written, file, list);
         let patch = self.patch(written, &map, list);
         let is = written.is.as_ref()?.value;
         let (mut about, mut provision) = (None, None);
@@ -182,7 +200,7 @@ impl Reading<'_> {
     fn words_that_fit(&mut self, written: &WrittenImage, keys: &Keys) {
         let names = keys.names();
         for name in written.trusts.iter().chain(&written.signed).filter(|name| !keys.knows(&name.value)) {
-            self.note(name.problem(format!("no key is called `{}`{}", name.value, choice(&name.value, &names))));
+            self.note(name.problem(format!("no key is called `{}`{}", name.shown(), choice(&name.value, &names))));
         }
         let Some(is) = &written.is else { return };
         let mut found = Vec::new();
@@ -364,7 +382,7 @@ impl Reading<'_> {
         let without_build = version.split('+').next().unwrap_or_default();
         let fits = if wanted.value.contains('+') { version == wanted.value } else { without_build == wanted.value };
         if !fits {
-            let what = format!("`version` is {}, but `{}` holds version {version}", wanted.value, map.name());
+            let what = format!("`version` is {}, but `{}` holds version {version}", wanted.shown(), map.name());
             self.note(wanted.problem(what));
         }
     }
@@ -412,7 +430,7 @@ impl Reading<'_> {
             recipe.image.iter().filter_map(|image| Some(image.name.as_ref()?.value.as_str())).collect();
         let (version, name) = (page.version.as_ref()?, page.application.as_ref()?);
         if !names.contains(&name.value.as_str()) {
-            self.note(name.problem(format!("no image is called `{}`{}", name.value, choice(&name.value, &names))));
+            self.note(name.problem(format!("no image is called `{}`{}", name.shown(), choice(&name.value, &names))));
         }
         let Some(layout) = settings::Version::from_number(version.value) else {
             self.note(version.problem("`version` is the layout of the page: 1 or 2"));
@@ -423,7 +441,7 @@ impl Reading<'_> {
         }
         let chip = recipe.chip.as_ref()?;
         let Some(at) = settings::page_of(&chip.value) else {
-            self.note(page.place.problem(format!("the nRF5 SDK has no settings page on {}", chip.value)));
+            self.note(page.place.problem(format!("the nRF5 SDK has no settings page on {}", chip.shown())));
             return None;
         };
         let application = images.iter().find(|image| image.name == name.value)?;
