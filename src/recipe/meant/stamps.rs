@@ -15,7 +15,7 @@ impl Reading<'_> {
         let key = written.key.as_ref()?;
         if !keys.knows(&key.value) {
             let names = keys.names();
-            self.note(key.problem(format!("no key is called `{}`{}", key.value, choice(&key.value, &names))));
+            self.note(key.problem(format!("no key is called `{}`{}", key.shown(), choice(&key.value, &names))));
         }
         Some(KeyHash {
             key: key.value.clone(),
