@@ -82,10 +82,10 @@ fn an_area_inside_a_slot_is_no_slot_and_one_that_is_not_the_first_is_remarked() 
     let nested = [(0, 0x800), (0x800, 0x5000), (0x1000, 0x4800), (0x6000, 0x5000)];
     told(&lot(&nested, &[]), &[APPLICATION, "0x00001000", "has no slot", BOOTLOADER]);
     let second = [(0, 0x800), (0x800, 0x800), (0x1000, 0x4000)];
-    let remarks = lot(&second, &[]).read_as(None).unwrap().remarks;
+    let remarks = lot(&second, &[]).read_as(None).unwrap().open;
     let told = |remark: &String| remark.contains("to run images in place") && remark.contains("0x00000800");
     assert!(remarks.iter().any(told), "{remarks:#?}");
-    let first = lot(&AREAS, &[]).read_as(None).unwrap().remarks;
+    let first = lot(&AREAS, &[]).read_as(None).unwrap().open;
     assert!(!first.iter().any(|remark| remark.contains("to run images in place")), "{first:#?}");
 }
 
@@ -130,6 +130,18 @@ fn an_application_that_was_built_for_another_layout_names_both_files() {
     );
     let nowhere = [(0, 0x2000), (0x2000, 0x4000), (0x6000, 0x4000)];
     told(&lot(&AREAS, &nowhere), &[APPLICATION, "another layout", "no slot there", BOOTLOADER]);
+}
+
+#[test]
+fn an_application_in_another_slot_than_the_first_is_not_said_to_boot() {
+    let open = |areas: &[(u32, u32)]| {
+        let lot = rootstamp::plan::lot(lot(areas, &[]).read_as(None).unwrap()).unwrap();
+        let open = rootstamp::plan::boots(&lot.product, &lot.golden).undecided;
+        open.into_iter().filter(|open| !open.contains("where it reads its counter")).collect::<Vec<_>>()
+    };
+    let second = open(&[(0, 0x800), (0x800, 0x800), (0x1000, 0x4000)]);
+    assert!(second.len() == 1 && second[0].contains("it starts what is at 0x00000800"), "{second:#?}");
+    assert_eq!(open(&AREAS), [""; 0]);
 }
 
 /// The same with one more file of these bytes.
@@ -216,7 +228,9 @@ fn a_bootloader_with_nothing_to_start_is_said_to_have_nothing() {
     let to = alone.recipe.find("[uicr]").unwrap();
     let stamp = (alone.recipe.find("[stamp.key_hash]").unwrap(), alone.recipe.find("[stamp.counter]").unwrap());
     let recipe = [&alone.recipe[..from], &alone.recipe[to..stamp.0], &alone.recipe[stamp.1..]].concat();
-    let product = Lot { recipe, files: alone.files }.read_as(None).unwrap();
-    let told = product.remarks.iter().any(|remark| remark.contains("nothing for") && remark.contains(BOOTLOADER));
-    assert!(told, "{:#?}", product.remarks);
+    let lot = rootstamp::plan::lot(Lot { recipe, files: alone.files }.read_as(None).unwrap()).unwrap();
+    let open = rootstamp::plan::boots(&lot.product, &lot.golden).undecided;
+    let told =
+        |told: &[String]| told.iter().filter(|told| told.contains("nothing for") && told.contains(BOOTLOADER)).count();
+    assert_eq!((told(&open), told(&lot.product.remarks)), (1, 1), "{:#?}", lot.product.remarks);
 }

@@ -56,6 +56,7 @@ pub(super) fn read(
         mode,
         problems: wrong_schema.into_iter().collect(),
         remarks: Vec::new(),
+        open: Vec::new(),
         decryption: decryption::Declared::of(written),
         has_nsib: written
             .stamp
@@ -70,7 +71,6 @@ pub(super) fn read(
     reading.roots(written, &images, &keys);
     reading.chain(&images, &keys);
     reading.layouts(&images);
-    reading.started(&images);
     reading.one_hash(&images);
     reading.confirmed(&images);
     reading.several(written, &images);
@@ -111,6 +111,8 @@ struct Reading<'s> {
     mode: Option<Mode>,
     problems: Vec<Problem>,
     remarks: Vec<String>,
+    /// What the files leave open about the start.
+    open: Vec<String>,
     /// The private keys that bootloaders carry to decrypt images, and the one that may be.
     decryption: decryption::Declared,
     /// Whether Nordic's immutable bootloader starts what is flashed.
@@ -227,6 +229,7 @@ impl Reading<'_> {
             lock: Lock { approtect: written.lock.as_ref()?.approtect.clone()? },
             boot,
             remarks: std::mem::take(&mut self.remarks),
+            open: std::mem::take(&mut self.open),
             source,
         })
     }

@@ -94,6 +94,8 @@ pub struct Product {
     pub boot: Option<Boot>,
     /// What a person should know and may accept, as a setting the recipe leaves erased. One sentence each.
     pub remarks: Vec<String>,
+    /// What the files leave open about the start, one sentence each: with these nobody says that it would boot.
+    pub open: Vec<String>,
     /// The recipe itself, as it was read.
     pub source: Read,
 }

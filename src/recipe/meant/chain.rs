@@ -146,17 +146,7 @@ impl Reading<'_> {
             let trailer = image.about.as_ref().and_then(|about| about.trailer.as_ref());
             let told = trailer.map(mcuboot::Trailer::explain);
             let warnings = told.iter().flat_map(Branch::warnings);
-            self.remarks.extend(warnings.map(|why| format!("image `{}` ({}): {why}", image.name, image.file)));
-        }
-    }
-
-    /// Nothing is wrong with a bootloader alone, but somebody else has to bring what it starts.
-    pub(super) fn started(&mut self, images: &[Image]) {
-        let none = !images.iter().any(|image| image.is == Is::McubootImage);
-        for bootloader in images.iter().filter(|image| none && image.is == Is::Mcuboot) {
-            let what =
-                format!("the unit leaves the line with nothing for `{}` to start: no image for it", bootloader.file);
-            self.remarks.push(what);
+            self.open.extend(warnings.map(|why| format!("image `{}` ({}): {why}", image.name, image.file)));
         }
     }
 
@@ -185,9 +175,15 @@ impl Reading<'_> {
             self.note(application.map.problem_at(at, what));
             return;
         };
-        let usual = layout.next_slot(bootloader.map.first()).filter(|usual| usual.at != at && !self.has_nsib);
-        if let Some(usual) = usual {
-            self.remarks.push(format!(
+        let usual = layout.next_slot(bootloader.map.first()).filter(|usual| usual.at != at);
+        if self.has_nsib {
+            self.open.push(format!(
+                "image `{}` ({}) stands at 0x{at:08X}: which of the slots in its flash map `{file}` starts, where NSIB starts \
+                 it, no file shows",
+                application.name, application.file
+            ));
+        } else if let Some(usual) = usual {
+            self.open.push(format!(
                 "image `{}` ({}) stands at 0x{at:08X}; unless `{file}` was built to run images in place, it starts what is \
                  at 0x{:08X}",
                 application.name, application.file, usual.at
