@@ -215,6 +215,57 @@ fn an_application_that_was_padded_to_its_slot_has_its_own_notes_there() {
     told(&behind, &[APPLICATION, "0x00004FF8..0x00005000", "no part of what was signed"]);
 }
 
+/// An application that was padded to a slot of this size and confirmed.
+fn padded_to(size: usize) -> Lot {
+    let mut bytes = Application::good().signed();
+    bytes.resize(size - 24, 0xFF);
+    bytes.push(1);
+    bytes.resize(size - 16, 0xFF);
+    bytes.extend(rootstamp::image::mcuboot::TRAILER_MAGIC);
+    lot(&AREAS, &[]).with_file(APPLICATION, as_hex(0x1000, &bytes))
+}
+
+#[test]
+fn an_application_that_was_padded_to_a_slot_of_another_size_is_told() {
+    for (size, at) in [(0x4010, "0x00005000"), (0x4800, "0x000057F0")] {
+        let names = [APPLICATION, "behind its slot 0x00001000..0x00005000", BOOTLOADER, "--slot-size 0x4000", at];
+        let problems = padded_to(size).problems();
+        let hit = |line: &String| names.iter().all(|part| line.contains(part));
+        assert!(problems.iter().map(ToString::to_string).any(|line| hit(&line)), "{names:?}: {problems:#?}");
+    }
+    let remarks = |size| padded_to(size).read_as(None).unwrap().remarks;
+    let told =
+        |remarks: Vec<String>| remarks.iter().any(|told| told.contains("looks for its notes at the end of the slot"));
+    assert!(told(remarks(0x2000)), "{:#?}", remarks(0x2000));
+    assert!(!told(remarks(0x4000)));
+}
+
+#[test]
+fn what_stands_in_a_slot_and_is_no_image_for_it_is_told_wherever_it_stands() {
+    let whole = || lot(&AREAS, &[]);
+    let magic = rootstamp::image::mcuboot::TRAILER_MAGIC;
+    let update = ["extra.bin", "MCUboot's notes", "0x00005000..0x00009000, where an update goes", BOOTLOADER];
+    told(&beside(whole(), 0x8FF0, &magic), &update);
+    told(&beside(whole(), 0x8FE0, &[7]), &update);
+    assert!(in_the_way(&beside(whole(), 0x8F00, &[7]), &["extra.bin", "0x00005000..0x00009000"]));
+    let erased = |at: u32, bytes: &[u8]| {
+        let remarks = beside(whole(), at, bytes).read_as(None).unwrap().remarks;
+        remarks.into_iter().find(|remark| remark.contains("the first update there erases it"))
+    };
+    for (at, slot) in [(0x3000, "0x00001000..0x00005000"), (0x5000, "0x00005000..0x00009000"), (0x6000, "0x00005000")] {
+        let remark = erased(at, &[7; 16]).unwrap();
+        assert!(
+            ["extra.bin", BOOTLOADER, slot, &format!("0x{at:08X}")].iter().all(|part| remark.contains(part)),
+            "{remark}"
+        );
+    }
+    assert_eq!(erased(0x6000, &[0xFF; 16]), None, "as erased flash is");
+    assert_eq!(erased(0x9000, &[7; 16]), None, "in no slot");
+    // An area of another size is for something else.
+    let storage = [(0, 0x1000), (0x1000, 0x4000), (0x5000, 0x2000)];
+    assert!(beside(lot(&storage, &[]), 0x6FF0, &magic).read_as(None).is_ok());
+}
+
 #[test]
 fn a_bootloader_that_outgrew_its_own_area_is_told() {
     let narrow = [(0, 0x40), (0x1000, 0x4000), (0x5000, 0x4000)];
