@@ -328,7 +328,7 @@ pub(crate) fn declared(lot: Lot, name: &str) -> Lot {
 }
 
 /// Plain where it stands, encrypted for whoever updates: as `imgtool sign --clear` leaves it.
-fn encrypted(tlv_kind: u16, length: usize) -> Vec<u8> {
+pub(crate) fn encrypted(tlv_kind: u16, length: usize) -> Vec<u8> {
     let application = Application { flags: 0x4, more: tlv(tlv_kind, &vec![7; length]), ..Application::good() };
     as_hex(0x1000, &application.signed())
 }

@@ -309,7 +309,7 @@ impl Display for ImageLine {
         let said = [
             (" version ", self.version.clone()),
             (", security counter ", self.security_counter.map(|value| value.to_string())),
-            (", ", self.encrypted.then(|| "encrypted".to_owned())),
+            (", ", self.encrypted.then(|| "its updates encrypted".to_owned())),
             (", signed by ", self.signed.clone()),
             (", keys ", self.keys.map(said)),
             (", trusts ", trusts),

@@ -322,6 +322,13 @@ impl Reading<'_> {
     pub(super) fn decryption(&mut self, written: &Written, images: &[Image], keys: &Keys, list: Option<&RefuseList>) {
         let told = self.decryption.check(written, images, keys, list);
         self.told(told);
+        let encrypted = |image: &Image| image.about.as_ref().is_some_and(|about| about.encryption().is_some());
+        if let Some(fingerprint) = self.decryption.spki_sha256().filter(|_| !images.iter().any(encrypted)) {
+            self.remarks.push(format!(
+                "a key that decrypts images ({fingerprint}) is declared, and no image here is made for encrypted updates: \
+                 nothing needs it"
+            ));
+        }
     }
 }
 
