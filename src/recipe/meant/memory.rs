@@ -130,7 +130,7 @@ fn no_private_key(file: &str, form: &str) -> String {
 fn without_private_halves(file: &Read) -> Cow<'_, [u8]> {
     let map = Map::from_raw(file, 0).ok();
     let found = map.zip(RefuseList::built_in().ok()).map(|(map, list)| scan::keys(&map, &list)).unwrap_or_default();
-    let mut bytes = file.bytes.to_vec();
+    let mut bytes = file.bytes.clone();
     for found in found.iter().filter(|found| matches!(found.kind, scan::Kind::Private(_))) {
         bytes.iter_mut().skip(found.at as usize).take(found.len).for_each(|byte| *byte = 0xFF);
     }
