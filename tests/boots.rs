@@ -350,7 +350,12 @@ fn where_a_bootloader_looks_and_what_it_counts_is_read_from_the_planned_bytes() 
 
 /// NSIB, MCUboot with its key inside as its firmware, and an application; NSIB's storage counts for both.
 pub(crate) fn three_stages() -> Lot {
-    let inside = [&mcuboot::MAGIC.to_le_bytes()[..], &spki("p256-a"), &[0]].concat();
+    three_stages_with(&[0])
+}
+
+/// With these bytes behind the key of the second stage.
+fn three_stages_with(behind: &[u8]) -> Lot {
+    let inside = [&mcuboot::MAGIC.to_le_bytes()[..], &spki("p256-a"), behind].concat();
     let second = as_hex(0xA000, &signed(0xA000, &program(0xA000, 1, &inside), "p256-a"));
     let third = Application { at: 0x20000, program: vectors(0x20020), ..Application::good() };
     let third = as_hex(0x20000, &third.signed());
@@ -377,6 +382,21 @@ fn each_stage_of_a_chain_of_three_is_asked_by_the_one_before_it() {
     no(&lot, |_, golden| put(golden, 0x20000 + 40, &[7]), &["third.hex", "hash does not fit"]);
     let counter = KEY + 20 + 4 + 4;
     no(&lot, |_, golden| put(golden, counter, &(!9u16).to_le_bytes()), &["third.hex", "is below the chip's 9"]);
+}
+
+#[test]
+fn which_slot_of_its_flash_map_a_second_stage_starts_no_file_shows() {
+    let areas = [(0u32, 0xA000u32), (0xA000, 0x16000), (0x20000, 0x10000), (0x30000, 0x10000)];
+    let rows = areas.iter().zip(0u32..).flat_map(|((at, size), id)| [id, *at, *size, 0xA000]);
+    let table: Vec<u8> = rows.flat_map(u32::to_le_bytes).collect();
+    let open = |filler: usize| {
+        let lot = planned(&three_stages_with(&[&vec![0xBF; filler][..], &table, &[0xBF; 16]].concat()));
+        plan::boots(&lot.product, &lot.golden).undecided
+    };
+    // One of four places is that of a word.
+    let told: Vec<String> = (0..4).flat_map(open).filter(|told| told.contains("in its flash map")).collect();
+    let [told] = &told[..] else { panic!("{told:#?}") };
+    assert!(["third.hex", "0x00020000", "app.hex", "NSIB"].iter().all(|part| told.contains(part)), "{told}");
 }
 
 // The nRF5 SDK.

@@ -142,6 +142,22 @@ fn an_application_in_another_slot_than_the_first_is_not_said_to_boot() {
     let second = open(&[(0, 0x800), (0x800, 0x800), (0x1000, 0x4000)]);
     assert!(second.len() == 1 && second[0].contains("it starts what is at 0x00000800"), "{second:#?}");
     assert_eq!(open(&AREAS), [""; 0]);
+
+    let other = Application { at: 0x5000, program: vectors(0x5020), ..Application::good() };
+    let bytes = as_hex(0x5000, &other.signed());
+    let digest = rootstamp::ident::Digest::of(&bytes);
+    let image = format!(
+        "[[image]]\nname = \"other\"\nfile = \"other.hex\"\nsha256 = \"{digest}\"\nis = \"mcuboot-image\"\n\
+         signed = \"root\"\nnumber = 1\n\n[uicr]"
+    );
+    let mut lot = lot(&AREAS, &[]).with("[uicr]", &image);
+    lot.files.insert("other.hex".to_owned(), bytes);
+    let open = lot.read_as(None).unwrap().open;
+    let [told] = &open[..] else { panic!("{open:#?}") };
+    assert!(
+        ["other.hex", "0x00005000 as MCUboot's image 1", BOOTLOADER].iter().all(|part| told.contains(part)),
+        "{told}"
+    );
 }
 
 /// The same with one more file of these bytes.

@@ -70,7 +70,7 @@ pub(super) fn read(
     let mut images = reading.images(written, &keys, list.as_ref());
     reading.roots(written, &images, &keys);
     reading.chain(&images, &keys);
-    reading.layouts(&images);
+    reading.layouts(written, &images);
     reading.one_hash(&images);
     reading.confirmed(&images);
     reading.several(written, &images);

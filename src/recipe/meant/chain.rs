@@ -117,12 +117,13 @@ impl Reading<'_> {
     }
 
     /// Bootloader and application were built for one layout of flash, as far as they show theirs, and stand in it.
-    pub(super) fn layouts(&mut self, images: &[Image]) {
+    pub(super) fn layouts(&mut self, written: &Written, images: &[Image]) {
         for bootloader in images.iter().filter(|image| image.is == Is::Mcuboot) {
             let Some(layout) = layout(bootloader) else { continue };
             self.stands(bootloader, &layout);
             for application in images.iter().filter(|image| image.is == Is::McubootImage) {
                 self.fits(bootloader, &layout, application);
+                self.is_first(bootloader, &layout, application, number(written, application));
             }
         }
     }
@@ -175,20 +176,6 @@ impl Reading<'_> {
             self.note(application.map.problem_at(at, what));
             return;
         };
-        let usual = layout.next_slot(bootloader.map.first()).filter(|usual| usual.at != at);
-        if self.has_nsib {
-            self.open.push(format!(
-                "image `{}` ({}) stands at 0x{at:08X}: which of the slots in its flash map `{file}` starts, where NSIB starts \
-                 it, no file shows",
-                application.name, application.file
-            ));
-        } else if let Some(usual) = usual {
-            self.open.push(format!(
-                "image `{}` ({}) stands at 0x{at:08X}; unless `{file}` was built to run images in place, it starts what is \
-                 at 0x{:08X}",
-                application.name, application.file, usual.at
-            ));
-        }
         if about.end > slot.end() {
             let what = format!("ends at 0x{:08X}, past its slot {slot} in the flash map of `{file}`", about.end);
             self.note(application.map.problem_at(at, what));
@@ -201,6 +188,33 @@ impl Reading<'_> {
                 own.at
             );
             self.note(application.map.problem_at(own.at, what));
+        }
+    }
+
+    /// By convention the first slot behind the bootloader is the one that it starts image 0 from; of others its table says
+    /// nothing.
+    fn is_first(&mut self, bootloader: &Image, layout: &FlashMap, application: &Image, number: u32) {
+        let (at, file) = (application.map.first(), &bootloader.file);
+        let usual = layout.next_slot(bootloader.map.first()).filter(|usual| usual.at != at);
+        let stands = format!("image `{}` ({}) stands at 0x{at:08X}", application.name, application.file);
+        // Of one at no slot it is told that it would not boot.
+        if layout.slot(at).is_none() {
+            return;
+        }
+        if self.has_nsib {
+            self.open.push(format!(
+                "{stands}: which of the slots in its flash map `{file}` starts, where NSIB starts it, no file shows"
+            ));
+        } else if number > 0 {
+            self.open.push(format!(
+                "{stands} as MCUboot's image {number}: which slot in its flash map `{file}` takes for that image, no file \
+                 shows"
+            ));
+        } else if let Some(usual) = usual {
+            self.open.push(format!(
+                "{stands}; unless `{file}` was built to run images in place, it starts what is at 0x{:08X}",
+                usual.at
+            ));
         }
     }
 
@@ -336,6 +350,12 @@ impl Reading<'_> {
 pub(super) fn layout(bootloader: &Image) -> Option<FlashMap> {
     let map = &bootloader.map;
     FlashMap::of(map, map.first()..u32::try_from(map.end()).ok()?)
+}
+
+/// In MCUboot's count.
+fn number(written: &Written, image: &Image) -> u32 {
+    let said = written.image.iter().find(|written| written.place == image.place);
+    said.and_then(|written| written.number.as_ref()).map_or(0, |number| number.value)
 }
 
 /// What a bootloader with a key hash on the chip hashes with: that hash is stamped as SHA-256.
