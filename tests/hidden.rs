@@ -9,7 +9,7 @@ use rootstamp::{
 
 use crate::{
     check::run,
-    crosscheck::{chain, declared},
+    crosscheck::{chain, declared, released},
     dfu::archive_of,
     keys::secrets::{secret, short_rsa, silent},
     line::project,
@@ -153,6 +153,14 @@ fn a_file_that_is_a_key_in_any_form_is_no_image_whatever_it_is_said_to_be() {
     assert!(problems.is_none(), "{problems:#?}");
     let jwk = as_files("p256-b").swap_remove(0).1;
     refused(&decrypting(&jwk), None, &["loader.bin", "holds a private key (JSON Web Key)"]);
+}
+
+#[test]
+fn a_private_half_in_a_release_manifest_is_refused() {
+    let pem = String::from_utf8(private_pem("p256-b")).unwrap();
+    let lot = released(|statement| statement["predicate"]["comment"] = pem.clone().into());
+    refused(&lot, None, &["lot.toml", "release.json", "holds a private key"]);
+    silent(&format!("{:?}", lot.problems()), &secret("p256-b"));
 }
 
 #[test]
