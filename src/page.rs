@@ -65,6 +65,14 @@ impl<T> Placed<T> {
     }
 }
 
+impl Placed<String> {
+    /// The value in a message: a few words of it, for a secret may stand where something else was meant.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        printable(&self.value)
+    }
+}
+
 impl<T: JsonSchema> JsonSchema for Placed<T> {
     fn inline_schema() -> bool {
         T::inline_schema()
@@ -135,6 +143,33 @@ pub fn read<T>(file: &Read, words: Words, walk: impl FnOnce(&Table<'_>) -> T) ->
     page.note_syntax(&errors);
     let walked = walk(&Table::open(&page, page.place(0), tree.get_ref(), words));
     (Some(walked), in_order(page.problems.into_inner()))
+}
+
+/// Every name and text of a file in which some are written with escapes, one to a line and without them; `None` of another.
+#[must_use]
+pub fn texts(text: &str) -> Option<String> {
+    if !text.contains('\\') || text.len() > TEXT_MAX {
+        return None;
+    }
+    let mut all = String::new();
+    let (tree, _) = DeTable::parse_recoverable(text);
+    for (name, value) in tree.get_ref() {
+        collect(name.get_ref(), value.get_ref(), &mut all);
+    }
+    Some(all)
+}
+
+/// The parser bounds how deep tables lie in each other.
+fn collect(name: &str, value: &DeValue<'_>, all: &mut String) {
+    all.extend([name, "\n"]);
+    match value {
+        DeValue::String(text) => all.extend([text, "\n"]),
+        DeValue::Array(values) => values.iter().for_each(|value| collect("", value.get_ref(), all)),
+        DeValue::Table(table) => {
+            table.iter().for_each(|(name, value)| collect(name.get_ref(), value.get_ref(), all));
+        }
+        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {}
+    }
 }
 
 /// The longest text that is parsed, in bytes: the parser keeps 600 bytes for each torn line of two.
@@ -339,7 +374,7 @@ impl<'a> Table<'a> {
             return Some(text.with(*meaning));
         }
         let words: Vec<&str> = meanings.iter().map(|(word, _)| *word).collect();
-        self.note(text.problem(format!("`{key}` = \"{}\" is not known{}", text.value, choice(&text.value, &words))));
+        self.note(text.problem(format!("`{key}` = \"{}\" is not known{}", text.shown(), choice(&text.value, &words))));
         None
     }
 

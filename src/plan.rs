@@ -258,7 +258,7 @@ pub fn family(chip: &Placed<String>) -> Result<&'static dyn Family, Problem> {
     chip::family(&chip.value).ok_or_else(|| {
         let known: Vec<&str> = chip::FAMILIES.iter().map(|family| family.name()).collect();
         let nearest = nearest(&chip.value, &known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        let what = format!("this release does not provision {}; it knows {}{nearest}", chip.value, known.join(", "));
+        let what = format!("this release does not provision {}; it knows {}{nearest}", chip.shown(), known.join(", "));
         chip.problem(what)
     })
 }

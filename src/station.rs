@@ -305,7 +305,7 @@ fn probe(table: &Table<'_>) -> Option<Placed<Probe>> {
         table.note(text.problem(format!(
             "`probe` must be as \"virtual:nRF52840\", \"1366:1051:000760208498\" (vendor, product, serial number) or \
              \"20b7:9db1:unix:board.sock\", this is \"{}\"",
-            text.value
+            text.shown()
         )));
     }
     probe.map(|probe| text.with(probe))

@@ -48,6 +48,16 @@ fn undecided(lot: &Planned, spoil: impl Fn(&mut Product, &mut Golden), names: &[
     assert!(boots.undecided.iter().any(hit), "{names:?}: {:#?}", boots.undecided);
 }
 
+/// Exactly this is open of a plan, and everybody is told so once.
+fn open(lot: &Planned, sentences: &[&[&str]]) {
+    let boots = plan::boots(&lot.product, &lot.golden);
+    assert_eq!((boots.no, boots.undecided.len()), (Vec::new(), sentences.len()), "{:#?}", boots.undecided);
+    for parts in sentences {
+        let hit = |told: &&String| parts.iter().all(|part| told.contains(part));
+        assert_eq!(boots.undecided.iter().filter(hit).count(), 1, "{parts:?}: {:#?}", boots.undecided);
+    }
+}
+
 /// Other bytes in planned flash.
 fn put(golden: &mut Golden, at: u32, bytes: &[u8]) {
     let holds = |region: &&mut plan::Region| region.at <= at && ((at - region.at) as usize) < region.bytes.len();
@@ -112,7 +122,8 @@ fn keys_in_slots_are_never_called_right() {
     let kmu = |product: &mut Product| product.images[0].inside = Some(Inside::Kmu);
     undecided(&lot, |product, _| kmu(product), &[BOOTLOADER, "key slots", "no plan can tell"]);
     no(&lot, |product, golden| (kmu(product), put(golden, 0x1000 + 40, &[9])).0, &[APPLICATION, "hash does not fit"]);
-    assert!(plan::boots(&lot.product, &lot.golden).undecided.is_empty());
+    let open = plan::boots(&lot.product, &lot.golden).undecided;
+    assert!(open.iter().all(|open| !open.contains("key slots")), "{open:#?}");
 }
 
 #[test]
@@ -175,11 +186,64 @@ fn each_units_own_key_is_asked_of_the_state_that_the_unit_gets() {
     let bytes = |lot: &Planned, image: usize| lot.product.images[image].map.segments().as_ptr();
     assert_eq!(bytes(&own, 1), bytes(&lot, 1), "what all units share is not copied for each");
     assert_ne!(bytes(&own, 0), bytes(&lot, 0));
-    assert_eq!(plan::boots(&own.product, &own.golden), plan::Boots::default());
+    open(
+        &own,
+        &[
+            &[BOOTLOADER, "where it looks for what it starts", "0x00001000 (image `application`)"],
+            &[BOOTLOADER, "where it reads its counter"],
+        ],
+    );
     let fault = lot.for_unit(&second).err().unwrap();
     assert_eq!(fault.code, "C-142");
     let told = fault.causes.join("\n");
     assert!(told.contains(APPLICATION) && told.contains("did not make its signature"), "{told}");
+}
+
+// What no file shows, and a person has to know.
+
+/// A bootloader that shows nothing of where it looks: one whose key hash is on the chip, and one with a key inside.
+fn silent() -> [Lot; 2] {
+    [bootloader_with(&[]), chain("p256-a")]
+}
+
+#[test]
+fn where_a_bootloader_without_a_table_looks_is_open_and_told_once() {
+    let [by_hash, inside] = silent();
+    let slot = ["where it looks for what it starts", "0x00001000 (image `application`)", BOOTLOADER];
+    let stamps = [BOOTLOADER, "where it reads", "the key hash, here at 0x10001080", "its counter, here at 0x100010A0"];
+    open(&planned(&by_hash), &[&slot, &stamps]);
+    open(&planned(&inside), &[&slot, &[BOOTLOADER, "where it reads its counter, here at 0x100010A0, only"]]);
+    open(&planned(&Lot::good()), &[]);
+    for lot in silent() {
+        let lot = planned(&lot);
+        let boots = plan::boots(&lot.product, &lot.golden);
+        let times = |told: &String| lot.product.remarks.iter().filter(|remark| *remark == told).count();
+        assert!(boots.undecided.iter().all(|told| times(told) == 1), "{:#?}", lot.product.remarks);
+    }
+}
+
+#[test]
+fn a_bootloader_that_is_given_nothing_to_start_is_not_said_to_boot() {
+    for mut lot in [Lot::good(), chain("p256-a")] {
+        let from = lot.recipe.find("[[image]]\nname   = \"application\"").unwrap();
+        let data = image("data", "data.bin", &[7; 64], "is = \"raw\"\nat = 0x9000");
+        for instead in ["", &data] {
+            lot.recipe.replace_range(from..lot.recipe.find("[uicr]").unwrap(), instead);
+            lot.files.insert("data.bin".to_owned(), vec![7; 64]);
+            undecided(&planned(&lot), |_, _| (), &[BOOTLOADER, "nothing for", "to start"]);
+        }
+    }
+}
+
+#[test]
+fn what_the_recipe_leaves_open_about_the_start_is_no_yes() {
+    let dependent = crate::recipe::tlv(0x40, &[&[1, 0, 0, 0], &[9u8, 9, 9, 0, 0, 0, 0, 0][..]].concat());
+    let dependent = Application { protected: dependent, ..Application::good() };
+    let dependent = Lot::good().with_file(APPLICATION, as_hex(0x1000, &dependent.signed()));
+    open(&planned(&dependent), &[&[APPLICATION, "needs image 1 in version 9.9.9", "built for one image never looks"]]);
+    let magic = [Application::good().signed(), vec![0xFF; 64], mcuboot::TRAILER_MAGIC.to_vec()].concat();
+    let unconfirmed = Lot::good().with_file(APPLICATION, as_hex(0x1000, &magic));
+    open(&planned(&unconfirmed), &[&[APPLICATION, "not confirmed"]]);
 }
 
 // Nordic's immutable bootloader.
@@ -286,7 +350,12 @@ fn where_a_bootloader_looks_and_what_it_counts_is_read_from_the_planned_bytes() 
 
 /// NSIB, MCUboot with its key inside as its firmware, and an application; NSIB's storage counts for both.
 pub(crate) fn three_stages() -> Lot {
-    let inside = [&mcuboot::MAGIC.to_le_bytes()[..], &spki("p256-a"), &[0]].concat();
+    three_stages_with(&[0])
+}
+
+/// With these bytes behind the key of the second stage.
+fn three_stages_with(behind: &[u8]) -> Lot {
+    let inside = [&mcuboot::MAGIC.to_le_bytes()[..], &spki("p256-a"), behind].concat();
     let second = as_hex(0xA000, &signed(0xA000, &program(0xA000, 1, &inside), "p256-a"));
     let third = Application { at: 0x20000, program: vectors(0x20020), ..Application::good() };
     let third = as_hex(0x20000, &third.signed());
@@ -300,13 +369,34 @@ pub(crate) fn three_stages() -> Lot {
 #[test]
 fn each_stage_of_a_chain_of_three_is_asked_by_the_one_before_it() {
     let lot = planned(&three_stages());
-    assert_eq!(plan::boots(&lot.product, &lot.golden), plan::Boots::default());
+    open(
+        &lot,
+        &[
+            &["b0.hex", "where it looks for its storage", "0x00009000", "only its build says"],
+            &["app.hex", "where it looks for what it starts", "0x00020000 (image `third`)"],
+        ],
+    );
     no(&lot, |_, golden| word(golden, KEY + 4, 1), &["app.hex", "not among the valid keys"]);
     no(&lot, |_, golden| put(golden, 0xA100, &[7]), &["app.hex", "not made by that key"]);
     no(&lot, |_, golden| put(golden, 0xA240 + 40, &[0; 8]), &["third.hex", "no key stands in the planned `app.hex`"]);
     no(&lot, |_, golden| put(golden, 0x20000 + 40, &[7]), &["third.hex", "hash does not fit"]);
     let counter = KEY + 20 + 4 + 4;
     no(&lot, |_, golden| put(golden, counter, &(!9u16).to_le_bytes()), &["third.hex", "is below the chip's 9"]);
+}
+
+#[test]
+fn which_slot_of_its_flash_map_a_second_stage_starts_no_file_shows() {
+    let areas = [(0u32, 0xA000u32), (0xA000, 0x16000), (0x20000, 0x10000), (0x30000, 0x10000)];
+    let rows = areas.iter().zip(0u32..).flat_map(|((at, size), id)| [id, *at, *size, 0xA000]);
+    let table: Vec<u8> = rows.flat_map(u32::to_le_bytes).collect();
+    let open = |filler: usize| {
+        let lot = planned(&three_stages_with(&[&vec![0xBF; filler][..], &table, &[0xBF; 16]].concat()));
+        plan::boots(&lot.product, &lot.golden).undecided
+    };
+    // One of four places is that of a word.
+    let told: Vec<String> = (0..4).flat_map(open).filter(|told| told.contains("in its flash map")).collect();
+    let [told] = &told[..] else { panic!("{told:#?}") };
+    assert!(["third.hex", "0x00020000", "app.hex", "NSIB"].iter().all(|part| told.contains(part)), "{told}");
 }
 
 // The nRF5 SDK.
@@ -342,7 +432,7 @@ pub(crate) const UICR: &str = "bootloader = 0xF8000\nmbr_params = 0xFE000";
 #[test]
 fn a_boot_record_that_finds_no_bootloader_starts_nothing() {
     let lot = planned(&sdk(UICR));
-    assert_eq!(plan::boots(&lot.product, &lot.golden), plan::Boots::default());
+    open(&lot, &[&["NRF_BL_APP_SIGNATURE_CHECK_REQUIRED", "no file shows"]]);
     let unset = |golden: &mut Golden| golden.words.retain(|word| word.at != 0x1000_1014);
     no(&lot, |_, golden| unset(golden), &["lot.toml", "0x00000FF8", "0x10001014", "`bootloader` under [uicr]"]);
     no(&lot, |_, golden| word(golden, 0xFF8, 0xE0000), &["lot.toml", "no image stands at 0x000E0000"]);
@@ -426,7 +516,7 @@ fn the_application_is_looked_for_where_the_planned_softdevice_ends() {
     };
     let lot = planned(&with(0x7F04));
     let merged = planned(&merged(&lot.golden));
-    assert_eq!(plan::boots(&merged.product, &merged.golden), plan::Boots::default());
+    open(&merged, &[&["NRF_BL_APP_SIGNATURE_CHECK_REQUIRED", "no file shows"]]);
     no(&merged, |_, golden| put(golden, 0x8080, &[8]), &["lot.toml", "all.hex", "the application has the CRC32"]);
     no(&lot, |_, golden| word(golden, 0x3008, 0x9000), &["lot.toml", "no image stands at 0x00009000"]);
     no(&lot, |_, golden| word(golden, 0x3008, u32::MAX - 1), &["lot.toml", "no image stands at 0xFFFFFFFF"]);

@@ -45,7 +45,7 @@ fn an_image_that_was_padded_and_never_confirmed_is_remarked() {
     let magic = rootstamp::ident::bytes_from_hex("77c295f360d2ef7f3552500f2cb67980").unwrap();
     let end = slot.len() - magic.len();
     slot[end..].copy_from_slice(&magic);
-    let remarks = |slot: &[u8]| read(&Lot::good().with_file(APPLICATION, as_hex(0x1000, slot))).remarks;
+    let remarks = |slot: &[u8]| read(&Lot::good().with_file(APPLICATION, as_hex(0x1000, slot))).open;
     let unconfirmed = |remark: &String| remark.contains("not confirmed") && remark.contains(APPLICATION);
     assert!(remarks(&slot).iter().any(unconfirmed), "{:#?}", remarks(&slot));
     slot[0x800 - 24] = 1;

@@ -161,10 +161,9 @@ fn a_security_counter_that_nothing_on_the_chip_counts_is_remarked() {
     let (start, end) = (lot.recipe.find("[stamp.counter]").unwrap(), lot.recipe.find("[stamp.serial]").unwrap());
     lot.recipe.replace_range(start..end, "");
     let product = read(&lot);
-    let told =
-        product.remarks.iter().any(|remark| remark.contains(APPLICATION) && remark.contains("nothing on the chip"));
-    assert!(told, "{:?}", product.remarks);
-    assert!(!read(&embedded(&spki("p256-a"))).remarks.iter().any(|remark| remark.contains("nothing on the chip")));
+    let told = product.open.iter().any(|remark| remark.contains(APPLICATION) && remark.contains("nothing on the chip"));
+    assert!(told, "{:?}", product.open);
+    assert!(!read(&embedded(&spki("p256-a"))).open.iter().any(|remark| remark.contains("nothing on the chip")));
 }
 
 #[test]
@@ -329,7 +328,7 @@ pub(crate) fn declared(lot: Lot, name: &str) -> Lot {
 }
 
 /// Plain where it stands, encrypted for whoever updates: as `imgtool sign --clear` leaves it.
-fn encrypted(tlv_kind: u16, length: usize) -> Vec<u8> {
+pub(crate) fn encrypted(tlv_kind: u16, length: usize) -> Vec<u8> {
     let application = Application { flags: 0x4, more: tlv(tlv_kind, &vec![7; length]), ..Application::good() };
     as_hex(0x1000, &application.signed())
 }

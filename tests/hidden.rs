@@ -1,13 +1,19 @@
 //! What must not reach a board, wherever in a recipe it hides: private halves and refused keys in any image, and in the
 //! recipe itself.
 
-use rootstamp::{fault::Exit, ident::Mode, keys::AnyKey};
+use rootstamp::{
+    fault::Exit,
+    ident::{Mode, hex},
+    keys::AnyKey,
+};
 
 use crate::{
-    crosscheck::{chain, declared},
+    check::run,
+    crosscheck::{chain, declared, released},
+    dfu::archive_of,
     keys::secrets::{secret, short_rsa, silent},
     line::project,
-    recipe::{APPLICATION, Application, Lot, as_hex, bootloader_with, development_key, spki, vectors},
+    recipe::{APPLICATION, Application, BOOTLOADER, Lot, as_hex, bootloader_with, development_key, spki, vectors},
 };
 
 fn private_pem(name: &str) -> Vec<u8> {
@@ -96,6 +102,101 @@ fn a_recipe_that_warns_of_private_keys_holds_none() {
     assert!(lot.read_as(None).is_ok());
 }
 
+/// A private half in forms that say so as a file and in no memory.
+fn as_files(name: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let (der, public) = (private_der(name), spki(name));
+    let (scalar, point) = (&der[36..68], &public[27..]);
+    let url = |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, bytes);
+    let (x, y) = (url(&point[..32]), url(&point[32..]));
+    let jwk = format!("{{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"{x}\",\"y\":\"{y}\",\"d\":\"{}\"}}", url(scalar));
+    let digits = |bytes: &[u8]| hex(bytes);
+    let numbers = |form: fn(&u8) -> String| der.iter().map(form).collect::<Vec<_>>().join(", ");
+    let printed = format!("Private-Key: (256 bit)\npriv:\n    {}\npub:\n    {}\n", digits(scalar), digits(point));
+    vec![
+        ("a JWK", jwk.clone().into()),
+        ("a JWK in erased flash", [&[0xFF; 512][..], jwk.as_bytes(), &[0xFF; 512]].concat()),
+        ("PuTTY", b"PuTTY-User-Key-File-3: ecdsa-sha2-nistp256\nEncryption: none\n".to_vec()),
+        ("printed by openssl", printed.into()),
+        ("C", format!("const uint8_t key[] = {{ {} }};", numbers(|byte| format!("0x{byte:02x}"))).into()),
+        ("decimal", format!("[{}]", numbers(u8::to_string)).into()),
+        ("bare digits", format!("{}\n{}\n", digits(scalar), digits(point)).into()),
+    ]
+}
+
+#[test]
+fn a_file_that_is_a_key_in_any_form_is_no_image_whatever_it_is_said_to_be() {
+    for (form, bytes) in as_files("p256-b") {
+        for is in ["raw", "mcuboot-image", "nsib"] {
+            println!("{form} as {is}");
+            let words = if is == "mcuboot-image" { "mcuboot-image\"\nsigned = \"root\"\nnumber = \"1" } else { is };
+            let lot = beside(&bytes).with("is = \"raw\"", &format!("is = \"{words}\""));
+            for mode in [None, Some(Mode::Engineering)] {
+                refused(&lot, mode, &["lot.toml", "extra.bin", "holds a private key"]);
+            }
+            silent(&format!("{:?}", lot.problems()), &secret("p256-b"));
+        }
+        // Without `at` no memory is read from it.
+        refused(&beside(&bytes).with("at = 0x9000", ""), None, &["extra.bin", "holds a private key"]);
+    }
+    let (_, public) = ("its public half", spki("p256-b"));
+    assert!(beside(&public).read_as(None).is_ok());
+    // A bootloader with the key that it may have, and another beside it.
+    let decrypting = |more: &[u8]| {
+        let program = [&vectors(0)[..], &rootstamp::image::mcuboot::MAGIC.to_le_bytes(), &private_der("p256-d"), more];
+        let lot = declared(bootloader_with(&[]), "p256-d").with_file(BOOTLOADER, program.concat());
+        let mut lot = lot.with(&format!("images/{BOOTLOADER}"), "images/loader.bin\"\nat = 0\n#\"");
+        let bytes = lot.files.remove(BOOTLOADER).unwrap();
+        lot.files.insert("loader.bin".to_owned(), bytes);
+        lot
+    };
+    let problems = decrypting(&[]).read_as(None).err();
+    assert!(problems.is_none(), "{problems:#?}");
+    let jwk = as_files("p256-b").swap_remove(0).1;
+    refused(&decrypting(&jwk), None, &["loader.bin", "holds a private key (JSON Web Key)"]);
+}
+
+#[test]
+fn a_private_half_in_a_release_manifest_is_refused() {
+    let pem = String::from_utf8(private_pem("p256-b")).unwrap();
+    let lot = released(|statement| statement["predicate"]["comment"] = pem.clone().into());
+    refused(&lot, None, &["lot.toml", "release.json", "holds a private key"]);
+    silent(&format!("{:?}", lot.problems()), &secret("p256-b"));
+}
+
+#[test]
+fn an_archive_is_no_image_since_nobody_looks_into_it() {
+    let problems = beside(&archive_of("key.pem", &private_pem("p256-b"))).problems();
+    let [problem] = &problems[..] else { panic!("{problems:#?}") };
+    assert!(problem.what.contains("`extra.bin` is a ZIP archive"), "{problem}");
+}
+
+#[test]
+fn a_private_half_anywhere_in_a_recipe_is_the_one_thing_that_is_told_of_it() {
+    let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, private_der("p256-b"));
+    let escaped: String = base64.chars().map(|digit| format!("\\u{:04x}", u32::from(digit))).collect();
+    for text in [base64, escaped] {
+        for lot in [
+            Lot::good().with("schema  = 1", &format!("# {text}\nschema  = 1")),
+            Lot::good().with("name   = \"bootloader\"", &format!("name = \"{text}\"")),
+            Lot::good().with("[key.root]", &format!("[key.\"{text}\"]")),
+            Lot::good().with("\"nRF52840\"", &format!("\"{text}\"")),
+            Lot::good().with("is     = \"mcuboot\"", &format!("is = \"{text}\"")),
+            Lot::good().with("\"Fxx\"", &format!("\"{text}\"")),
+        ] {
+            let output = run(&lot, &["check", "--recipe", "lot.toml"]);
+            let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+            // What is written with escapes is no secret as a comment.
+            let comment = lot.recipe.contains("# \\u");
+            assert_eq!(output.status.code(), Some(if comment { 0 } else { 40 }), "{told}");
+            silent(&told, &secret("p256-b"));
+            if !comment {
+                let problems = lot.problems();
+                assert!(problems.len() == 1 && problems[0].what.contains("holds a private key"), "{problems:#?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_short_rsa_key_of_imgtool_is_allowed_where_it_is_declared_and_nowhere_else() {
     let bootloader = || bootloader_with(&short_rsa());
@@ -159,7 +260,8 @@ fn a_published_key_behind_the_end_of_a_signed_application_is_refused() {
     let signed = |behind: &[u8]| [&Application::by("p256-a").signed(), behind].concat();
     let lot = |behind: &[u8]| chain("p256-a").with_file(APPLICATION, as_hex(0x1000, &signed(behind)));
     refused(&lot(&development_key()), None, &[APPLICATION, "published development key", "is inside image"]);
-    assert!(lot(&spki("p256-b")).read_as(None).is_ok());
+    let problems = lot(&spki("p256-b")).problems();
+    assert!(problems.len() == 1 && problems[0].what.contains("no part of what was signed"), "{problems:#?}");
 }
 
 #[test]

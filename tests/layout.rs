@@ -82,10 +82,10 @@ fn an_area_inside_a_slot_is_no_slot_and_one_that_is_not_the_first_is_remarked() 
     let nested = [(0, 0x800), (0x800, 0x5000), (0x1000, 0x4800), (0x6000, 0x5000)];
     told(&lot(&nested, &[]), &[APPLICATION, "0x00001000", "has no slot", BOOTLOADER]);
     let second = [(0, 0x800), (0x800, 0x800), (0x1000, 0x4000)];
-    let remarks = lot(&second, &[]).read_as(None).unwrap().remarks;
+    let remarks = lot(&second, &[]).read_as(None).unwrap().open;
     let told = |remark: &String| remark.contains("to run images in place") && remark.contains("0x00000800");
     assert!(remarks.iter().any(told), "{remarks:#?}");
-    let first = lot(&AREAS, &[]).read_as(None).unwrap().remarks;
+    let first = lot(&AREAS, &[]).read_as(None).unwrap().open;
     assert!(!first.iter().any(|remark| remark.contains("to run images in place")), "{first:#?}");
 }
 
@@ -130,6 +130,34 @@ fn an_application_that_was_built_for_another_layout_names_both_files() {
     );
     let nowhere = [(0, 0x2000), (0x2000, 0x4000), (0x6000, 0x4000)];
     told(&lot(&AREAS, &nowhere), &[APPLICATION, "another layout", "no slot there", BOOTLOADER]);
+}
+
+#[test]
+fn an_application_in_another_slot_than_the_first_is_not_said_to_boot() {
+    let open = |areas: &[(u32, u32)]| {
+        let lot = rootstamp::plan::lot(lot(areas, &[]).read_as(None).unwrap()).unwrap();
+        let open = rootstamp::plan::boots(&lot.product, &lot.golden).undecided;
+        open.into_iter().filter(|open| !open.contains("where it reads its counter")).collect::<Vec<_>>()
+    };
+    let second = open(&[(0, 0x800), (0x800, 0x800), (0x1000, 0x4000)]);
+    assert!(second.len() == 1 && second[0].contains("it starts what is at 0x00000800"), "{second:#?}");
+    assert_eq!(open(&AREAS), [""; 0]);
+
+    let other = Application { at: 0x5000, program: vectors(0x5020), ..Application::good() };
+    let bytes = as_hex(0x5000, &other.signed());
+    let digest = rootstamp::ident::Digest::of(&bytes);
+    let image = format!(
+        "[[image]]\nname = \"other\"\nfile = \"other.hex\"\nsha256 = \"{digest}\"\nis = \"mcuboot-image\"\n\
+         signed = \"root\"\nnumber = 1\n\n[uicr]"
+    );
+    let mut lot = lot(&AREAS, &[]).with("[uicr]", &image);
+    lot.files.insert("other.hex".to_owned(), bytes);
+    let open = lot.read_as(None).unwrap().open;
+    let [told] = &open[..] else { panic!("{open:#?}") };
+    assert!(
+        ["other.hex", "0x00005000 as MCUboot's image 1", BOOTLOADER].iter().all(|part| told.contains(part)),
+        "{told}"
+    );
 }
 
 /// The same with one more file of these bytes.
@@ -200,7 +228,58 @@ fn an_application_that_was_padded_to_its_slot_has_its_own_notes_there() {
     behind.resize(0x4000 - 8, 0xFF);
     behind.extend([7; 8]);
     let behind = lot(&AREAS, &[]).with_file(APPLICATION, as_hex(0x1000, &behind));
-    told(&behind, &[APPLICATION, "0x00004FF8 belongs to MCUboot's notes", BOOTLOADER]);
+    told(&behind, &[APPLICATION, "0x00004FF8..0x00005000", "no part of what was signed"]);
+}
+
+/// An application that was padded to a slot of this size and confirmed.
+fn padded_to(size: usize) -> Lot {
+    let mut bytes = Application::good().signed();
+    bytes.resize(size - 24, 0xFF);
+    bytes.push(1);
+    bytes.resize(size - 16, 0xFF);
+    bytes.extend(rootstamp::image::mcuboot::TRAILER_MAGIC);
+    lot(&AREAS, &[]).with_file(APPLICATION, as_hex(0x1000, &bytes))
+}
+
+#[test]
+fn an_application_that_was_padded_to_a_slot_of_another_size_is_told() {
+    for (size, at) in [(0x4010, "0x00005000"), (0x4800, "0x000057F0")] {
+        let names = [APPLICATION, "behind its slot 0x00001000..0x00005000", BOOTLOADER, "--slot-size 0x4000", at];
+        let problems = padded_to(size).problems();
+        let hit = |line: &String| names.iter().all(|part| line.contains(part));
+        assert!(problems.iter().map(ToString::to_string).any(|line| hit(&line)), "{names:?}: {problems:#?}");
+    }
+    let remarks = |size| padded_to(size).read_as(None).unwrap().remarks;
+    let told =
+        |remarks: Vec<String>| remarks.iter().any(|told| told.contains("looks for its notes at the end of the slot"));
+    assert!(told(remarks(0x2000)), "{:#?}", remarks(0x2000));
+    assert!(!told(remarks(0x4000)));
+}
+
+#[test]
+fn what_stands_in_a_slot_and_is_no_image_for_it_is_told_wherever_it_stands() {
+    let whole = || lot(&AREAS, &[]);
+    let magic = rootstamp::image::mcuboot::TRAILER_MAGIC;
+    let update = ["extra.bin", "MCUboot's notes", "0x00005000..0x00009000, where an update goes", BOOTLOADER];
+    told(&beside(whole(), 0x8FF0, &magic), &update);
+    told(&beside(whole(), 0x8FE0, &[7]), &update);
+    assert!(in_the_way(&beside(whole(), 0x8F00, &[7]), &["extra.bin", "0x00005000..0x00009000"]));
+    let erased = |at: u32, bytes: &[u8]| {
+        let remarks = beside(whole(), at, bytes).read_as(None).unwrap().remarks;
+        remarks.into_iter().find(|remark| remark.contains("the first update there erases it"))
+    };
+    for (at, slot) in [(0x3000, "0x00001000..0x00005000"), (0x5000, "0x00005000..0x00009000"), (0x6000, "0x00005000")] {
+        let remark = erased(at, &[7; 16]).unwrap();
+        assert!(
+            ["extra.bin", BOOTLOADER, slot, &format!("0x{at:08X}")].iter().all(|part| remark.contains(part)),
+            "{remark}"
+        );
+    }
+    assert_eq!(erased(0x6000, &[0xFF; 16]), None, "as erased flash is");
+    assert_eq!(erased(0x9000, &[7; 16]), None, "in no slot");
+    // An area of another size is for something else.
+    let storage = [(0, 0x1000), (0x1000, 0x4000), (0x5000, 0x2000)];
+    assert!(beside(lot(&storage, &[]), 0x6FF0, &magic).read_as(None).is_ok());
 }
 
 #[test]
@@ -216,7 +295,9 @@ fn a_bootloader_with_nothing_to_start_is_said_to_have_nothing() {
     let to = alone.recipe.find("[uicr]").unwrap();
     let stamp = (alone.recipe.find("[stamp.key_hash]").unwrap(), alone.recipe.find("[stamp.counter]").unwrap());
     let recipe = [&alone.recipe[..from], &alone.recipe[to..stamp.0], &alone.recipe[stamp.1..]].concat();
-    let product = Lot { recipe, files: alone.files }.read_as(None).unwrap();
-    let told = product.remarks.iter().any(|remark| remark.contains("nothing for") && remark.contains(BOOTLOADER));
-    assert!(told, "{:#?}", product.remarks);
+    let lot = rootstamp::plan::lot(Lot { recipe, files: alone.files }.read_as(None).unwrap()).unwrap();
+    let open = rootstamp::plan::boots(&lot.product, &lot.golden).undecided;
+    let told =
+        |told: &[String]| told.iter().filter(|told| told.contains("nothing for") && told.contains(BOOTLOADER)).count();
+    assert_eq!((told(&open), told(&lot.product.remarks)), (1, 1), "{:#?}", lot.product.remarks);
 }

@@ -13,11 +13,11 @@ use serde_json::Value;
 use crate::{
     boots::{UICR, sdk, three_stages},
     check::run,
-    crosscheck::{chain, declared, key, nsib, private, provision, read, released},
+    crosscheck::{chain, declared, encrypted, key, nsib, private, provision, read, released},
     device_keys,
     inspect::page::{documented, fields},
     line::{Line, project, virgin},
-    recipe::{Lot, bootloader_with},
+    recipe::{APPLICATION, Lot, bootloader_with},
     several::{NUMBERED, two},
     stamps::NRF52840,
 };
@@ -144,11 +144,20 @@ fn what_is_special_about_a_lot_is_told_in_its_own_line() {
     let keyed = device_keys::on_disk();
     let decrypting = declared(bootloader_with(&private("p256-d")), "p256-d");
     let fingerprint = key("p256-d").spki_sha256();
+    let needed = declared(bootloader_with(&private("p256-d")), "p256-d").with_file(APPLICATION, encrypted(0x32, 113));
+    assert!(!words(&needed).contains("nothing needs it"));
     for (lot, lines) in [
         (keyed, vec!["own keys one for each of 2 units, from table.csv", "each unit's own key at 0x00000200"]),
-        (decrypting, vec![&*format!("decryption a key inside the bootloader, spki_sha256 {fingerprint}")]),
+        (
+            decrypting,
+            vec![&*format!("decryption a key inside the bootloader, spki_sha256 {fingerprint}"), "nothing needs it"],
+        ),
+        (needed, vec!["security counter 1, its updates encrypted, signed by root"]),
         (released(|_| ()), vec!["release ", "release.json signed by"]),
-        (NRF52840.lot(), vec!["nsib-provision", "would boot yes"]),
+        (
+            NRF52840.lot(),
+            vec!["nsib-provision", "would boot nothing speaks against it", "where it looks for its storage"],
+        ),
     ] {
         let told = words(&lot).split_whitespace().collect::<Vec<_>>().join(" ");
         for line in lines {

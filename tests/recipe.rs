@@ -19,6 +19,7 @@ use rootstamp::{
     recipe::{self, Inside, Is, Product, ReadBy, STAND_INS, Shelf, Ships, Word},
 };
 
+mod beside;
 mod images;
 mod words;
 

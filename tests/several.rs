@@ -83,13 +83,14 @@ fn an_image_that_needs_a_newer_one_than_the_recipe_has_names_both_files() {
     told(&pair(two, one), &[APPLICATION, SECOND, "needs image 1 in version 2.0.0+0 or later", "1.0.0+0"]);
     told(&pair([1, 0, 1, 0, 0, 0, 0, 0], one), &[APPLICATION, SECOND, "1.0.1+0"]);
     for enough in [one, two, [1, 0, 1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 7, 0, 0, 0]] {
-        let remarks = read(&pair(one, enough)).remarks;
+        let built = read(&pair(one, enough));
+        let remarks = [built.remarks, built.open].concat();
         assert!(remarks.iter().all(|remark| !remark.contains("needs image")), "{enough:?}: {remarks:#?}");
         assert!(plan::lot(read(&pair(one, enough))).is_ok(), "{enough:?}");
     }
     let built = read(&pair([1, 0, 0, 0, 7, 0, 0, 0], one));
-    let told_of = |words: &str| built.remarks.iter().any(|remark| remark.contains(words) && remark.contains(SECOND));
-    assert!(told_of("only an MCUboot that compares build numbers minds"), "{:?}", built.remarks);
+    let told_of = |words: &str| built.open.iter().any(|remark| remark.contains(words) && remark.contains(SECOND));
+    assert!(told_of("only an MCUboot that compares build numbers minds"), "{:?}", built.open);
 }
 
 #[test]
@@ -97,9 +98,8 @@ fn an_image_that_needs_one_that_no_image_is_names_the_recipe() {
     let needy = || Application { protected: needs(3, [1, 0, 0, 0, 0, 0, 0, 0]), ..Application::good() };
     let lot = trusting().with_file(APPLICATION, as_hex(0x1000, &needy().signed()));
     let alone = read(&lot);
-    let told_of =
-        |words: &str| alone.remarks.iter().any(|remark| remark.contains(words) && remark.contains(APPLICATION));
-    assert!(told_of("no second image"), "{:?}", alone.remarks);
+    let told_of = |words: &str| alone.open.iter().any(|remark| remark.contains(words) && remark.contains(APPLICATION));
+    assert!(told_of("no second image"), "{:?}", alone.open);
     let pair = with_second(lot, &at(0x3000), NUMBERED);
     told(&pair, &[APPLICATION, "lot.toml", "no [[image]]", "`number` = 3"]);
     let itself = Application { protected: needs(0, [9, 0, 0, 0, 0, 0, 0, 0]), ..Application::good() };

@@ -16,7 +16,9 @@ use rootstamp::{
 };
 
 use crate::{
-    crosscheck::{among, firmware, key, nsib, provision, published, read, refused, rooted, slots, three, told, vector},
+    crosscheck::{
+        among, chain, firmware, key, nsib, provision, published, read, refused, rooted, slots, three, told, vector,
+    },
     recipe::{APPLICATION, Application, BOOTLOADER, Lot, as_hex, development_key, embedded, spki, vectors},
 };
 
@@ -616,4 +618,29 @@ proptest! {
             prop_assert!(chip != "nRF52840" || boots.as_ref().is_ok_and(Vec::is_empty), "{:?}", boots);
         }
     }
+}
+
+#[test]
+fn signed_is_said_of_no_bytes_whose_signature_nobody_looks_at() {
+    let data = vec![0x5A; 4096];
+    let words = "is = \"raw\"\nat = 0x80000\nsigned = \"p256-a\"";
+    let beside = |lot: Lot| {
+        let mut lot = lot.with("[stamp.nsib]", &format!("{}[stamp.nsib]", image("data", "data.bin", &data, words)));
+        lot.files.insert("data.bin".to_owned(), data.clone());
+        lot
+    };
+    let told = |lot: &Lot, expected: &str| {
+        let problems = lot.problems();
+        let hit = problems.iter().find(|problem| problem.what.contains(expected));
+        let problem = hit.unwrap_or_else(|| panic!("{problems:#?}"));
+        assert_eq!(problem.line, Some(lot.line_of("at = 0x80000") + 1), "{problem}");
+    };
+    told(&beside(NRF52840.lot()), "begins at 0x00080000, at no slot that NSIB's storage names");
+    // MCUboot counts in such a storage, and nobody starts anything out of it.
+    let alone = "[stamp.nsib]\nformat = \"ncs-3.0\"\nat = 0x9000\nmcuboot_only = true\ncounters = { mcuboot = 20 }\n";
+    told(
+        &beside(chain("p256-a").with("[uicr]", &format!("{alone}[uicr]")))
+            .with("signed = \"p256-a\"", "signed = \"root\""),
+        "`signed` is said of an image that MCUboot starts",
+    );
 }

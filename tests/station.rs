@@ -131,3 +131,13 @@ fn production_is_understood_and_refused_until_orders_are_signed() {
     assert!(problem.what.contains("signed orders"), "{problem}");
     assert!(problem.to_string().starts_with("stations/a.toml:4:8"), "{problem}");
 }
+
+#[test]
+fn of_a_value_that_no_bench_has_no_more_is_shown_than_tells_it_apart() {
+    let secret = "d80be1c7".repeat(8);
+    for word in ["\"engineering\"", "\"1366:1051:000760208498\"", "\"serial\""] {
+        let problems = read(&GOOD.replace(word, &format!("\"{secret}\""))).unwrap_err();
+        let told: String = problems.iter().map(ToString::to_string).collect();
+        assert!(told.contains(&secret[..40]) && !told.contains(&secret[..41]), "{word}: {told}");
+    }
+}

@@ -51,7 +51,7 @@ pub fn boots(product: &Product, golden: &Golden) -> Boots {
         flash: family.map_or(0..0, Family::flash),
     };
     let chains = [nsib::ask(&planned), mcuboot::ask(&planned), nrf5_sdk::ask(&planned)];
-    let mut boots = Boots::default();
+    let mut boots = Boots { no: Vec::new(), undecided: product.open.clone() };
     if chains.iter().all(Option::is_none) {
         let what = "no image is a bootloader that is understood: whether the planned state boots was not asked";
         boots.undecided.push(what.to_owned());

@@ -10,6 +10,7 @@ use super::{
     decryption, devices,
     keyring::Keyring,
     shelf::Shelf,
+    storage::is_set,
     symbols::symbols,
     written::{Written, WrittenKey},
 };
@@ -55,8 +56,13 @@ pub(super) fn read(
         mode,
         problems: wrong_schema.into_iter().collect(),
         remarks: Vec::new(),
+        open: Vec::new(),
         decryption: decryption::Declared::of(written),
-        has_nsib: written.stamp.as_ref().is_some_and(|stamp| stamp.nsib.is_some()),
+        has_nsib: written
+            .stamp
+            .as_ref()
+            .and_then(|stamp| stamp.nsib.as_ref())
+            .is_some_and(|nsib| !is_set(nsib.mcuboot_only.as_ref())),
     };
     let list = reading.refuse_list(written);
     let keys = reading.keys(written, list.as_ref());
@@ -64,8 +70,7 @@ pub(super) fn read(
     let mut images = reading.images(written, &keys, list.as_ref());
     reading.roots(written, &images, &keys);
     reading.chain(&images, &keys);
-    reading.layouts(&images);
-    reading.started(&images);
+    reading.layouts(written, &images);
     reading.one_hash(&images);
     reading.confirmed(&images);
     reading.several(written, &images);
@@ -106,6 +111,8 @@ struct Reading<'s> {
     mode: Option<Mode>,
     problems: Vec<Problem>,
     remarks: Vec<String>,
+    /// What the files leave open about the start.
+    open: Vec<String>,
     /// The private keys that bootloaders carry to decrypt images, and the one that may be.
     decryption: decryption::Declared,
     /// Whether Nordic's immutable bootloader starts what is flashed.
@@ -192,6 +199,7 @@ impl Reading<'_> {
         let boot = self.boot(written);
         let uicr = self.settings(written.uicr.as_ref());
         self.short(written.product.as_ref(), 16);
+        self.short(written.silicon.as_ref().and_then(|silicon| silicon.at_least.as_ref()), 16);
         self.short(written.title.as_ref(), TEXT_MAX);
         self.unread(key_hash.as_ref(), counter.as_ref());
         self.uncounted(counter.as_ref(), &images);
@@ -221,6 +229,7 @@ impl Reading<'_> {
             lock: Lock { approtect: written.lock.as_ref()?.approtect.clone()? },
             boot,
             remarks: std::mem::take(&mut self.remarks),
+            open: std::mem::take(&mut self.open),
             source,
         })
     }

@@ -15,8 +15,9 @@ use crate::{
         kmu, mcuboot,
         nsib::{Generation, Provision, Width},
     },
-    keys::{self, AnyKey, PublicKey, refuse::RefuseList},
+    keys::{AnyKey, PublicKey, bare::Budget, private, refuse::RefuseList},
     manifest::Release,
+    page,
 };
 
 mod boot_region;
@@ -93,6 +94,8 @@ pub struct Product {
     pub boot: Option<Boot>,
     /// What a person should know and may accept, as a setting the recipe leaves erased. One sentence each.
     pub remarks: Vec<String>,
+    /// What the files leave open about the start, one sentence each: with these nobody says that it would boot.
+    pub open: Vec<String>,
     /// The recipe itself, as it was read.
     pub source: Read,
 }
@@ -311,10 +314,11 @@ pub fn read(path: &Path, mode: Option<Mode>) -> Result<Product, Vec<Problem>> {
     read_from(&Disk, path, mode)
 }
 
-/// The chip that a product file names, whatever else is wrong with it.
+/// The chip that a product file names, whatever else is wrong with it; nothing of one that holds a private key.
 #[must_use]
 pub fn chip(path: &Path) -> Option<Placed<String>> {
-    words::read(&Disk.take(path, FILE_LIMIT).ok()?).0?.chip
+    let source = Disk.take(path, FILE_LIMIT).ok().filter(|source| pasted(source).is_none())?;
+    words::read(&source).0?.chip
 }
 
 /// Reads a product file and everything it names from this shelf, each file once.
@@ -325,8 +329,11 @@ pub fn chip(path: &Path) -> Option<Placed<String>> {
 /// Everything that is wrong with them, at once.
 pub fn read_from(shelf: &dyn Shelf, path: &Path, mode: Option<Mode>) -> Result<Product, Vec<Problem>> {
     let source = shelf.take(path, FILE_LIMIT).map_err(|problem| vec![problem])?;
+    // What a message would show of such a file may be the key.
+    if let Some(problem) = pasted(&source) {
+        return Err(vec![problem]);
+    }
     let (written, mut problems) = words::read(&source);
-    problems.extend(pasted(&source));
     let Some(written) = written else { return Err(problems) };
     let name = source.name();
     let (product, more) = meant::read(&written, source, shelf, mode);
@@ -339,9 +346,15 @@ pub fn read_from(shelf: &dyn Shelf, path: &Path, mode: Option<Mode>) -> Result<P
     }
 }
 
-/// A private key in the recipe itself, in a comment or anywhere.
+/// A private key in the recipe itself: in a comment, in a value however it is written, or anywhere.
 fn pasted(source: &Read) -> Option<Problem> {
-    let form = keys::private_by_label(source.text().ok()?)?;
+    let mut budget = Budget::default();
+    let plain = private::form_within(&source.bytes, &mut budget);
+    let escaped = || {
+        let values = page::texts(source.text().ok()?)?;
+        private::form_within(values.as_bytes(), &mut budget)
+    };
+    let form = plain.or_else(escaped)?;
     let what =
         format!("holds a private key ({form}); take it out, and take that key as known to everybody from now on");
     Some(Problem::new(source.name(), what).exit(Exit::KeyRefused))

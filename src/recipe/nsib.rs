@@ -22,7 +22,7 @@ use crate::{
         vectors,
     },
     keys::refuse::RefuseList,
-    page::{Placed, choice},
+    page::{Place, Placed, choice},
 };
 
 /// The bootloader itself: recognised, and without a key of its own.
@@ -55,6 +55,8 @@ pub(super) struct Chain<'r> {
     pub(super) kmu: bool,
     pub(super) told: Vec<Told>,
     pub(super) remarks: Vec<String>,
+    /// As in [`Stored`].
+    pub(super) asked: Vec<Place>,
 }
 
 /// What the bootloader finds in its storage, and the data for it if no file has it.
@@ -62,6 +64,8 @@ pub(super) struct Chain<'r> {
 pub(super) struct Stored {
     pub(super) made: Option<Image>,
     pub(super) storage: Option<NsibStorage>,
+    /// Where the recipe speaks of each image whose signature was looked at, right or wrong.
+    pub(super) asked: Vec<Place>,
 }
 
 /// Provision data of a recipe, with the image that holds it.
@@ -95,7 +99,7 @@ impl Chain<'_> {
         let given = Given { image, provision, generation };
         self.given(stamp, given);
         let storage = Some(self.storage(stamp, given));
-        Stored { made: made.filter(|_| first.is_none()), storage }
+        Stored { made: made.filter(|_| first.is_none()), storage, asked: std::mem::take(&mut self.asked) }
     }
 
     fn refused(&mut self, image: &Image, provision: &Provision, list: Option<&RefuseList>) {
@@ -182,7 +186,7 @@ impl Chain<'_> {
     fn known(&mut self, stamp: &WrittenNsib) -> Option<Generation> {
         let names = self.keys.names();
         for name in stamp.keys.iter().filter(|name| !self.keys.knows(&name.value)) {
-            let what = format!("no key is called `{}`{}", name.value, choice(&name.value, &names));
+            let what = format!("no key is called `{}`{}", name.shown(), choice(&name.value, &names));
             self.told.push(plain(name.problem(what)));
         }
         let format = stamp.format.as_ref()?;
@@ -244,7 +248,7 @@ impl Chain<'_> {
         let held = given.provision.content.reference.as_deref();
         if let Some(said) = stamp.reference.as_ref().filter(|said| held != Some(said.value.as_str())) {
             let held = held.unwrap_or("none");
-            let what = format!("`reference` is {}, but `{}` holds {held}", said.value, given.image.file);
+            let what = format!("`reference` is {}, but `{}` holds {held}", said.shown(), given.image.file);
             self.note(said.problem(what));
         }
     }
@@ -419,6 +423,7 @@ impl Chain<'_> {
 
     fn started(&mut self, given: Given<'_>, storage: &Storage, started: &Image) {
         self.fits(given, storage, started);
+        self.asked.push(started.place.clone());
         let Some(info) = nsib::firmware_at(&started.map, started.map.first()) else {
             let what = format!(
                 "has no firmware info where the bootloader of `{}` looks, {}, and that starts nothing without",

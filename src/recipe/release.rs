@@ -25,7 +25,7 @@ pub(super) fn contradictions(told: &Told<'_>, release: &Release) -> Vec<Problem>
     let pairs = [(told.product, &release.board.product), (told.chip, &release.board.chip)];
     for (said, released) in pairs {
         if let Some(said) = said.filter(|said| said.value != *released) {
-            found.push(said.problem(format!("`{manifest}` is a release for {released}, not for {}", said.value)));
+            found.push(said.problem(format!("`{manifest}` is a release for {released}, not for {}", said.shown())));
         }
     }
     for image in told.images {

@@ -57,7 +57,7 @@ fn unknown(stamp: &WrittenKmu, keys: &Keyring) -> Vec<Problem> {
     let names = keys.names();
     let written = stamp.keys.iter().filter_map(|key| key.key.as_ref()).filter(|name| !keys.knows(&name.value));
     written
-        .map(|name| name.problem(format!("no key is called `{}`{}", name.value, choice(&name.value, &names))))
+        .map(|name| name.problem(format!("no key is called `{}`{}", name.shown(), choice(&name.value, &names))))
         .collect()
 }
 

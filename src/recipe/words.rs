@@ -275,7 +275,7 @@ fn pin(table: &Table<'_>, key: &str) -> Option<Placed<Pin>> {
     if let Some((port @ 0..=1, pin @ 0..=31)) = numbers {
         return Some(text.with(Pin { port, pin }));
     }
-    table.note(text.problem(format!("`{key}` must be a pin as in \"P0.18\", this is \"{}\"", text.value)));
+    table.note(text.problem(format!("`{key}` must be a pin as in \"P0.18\", this is \"{}\"", text.shown())));
     None
 }
 
@@ -373,7 +373,7 @@ fn spot(table: &Table<'_>) -> Option<Placed<(String, u32)>> {
     if let Some((area, index)) = spot.filter(|(area, _)| !area.is_empty() && known(area)) {
         return Some(text.with((area.to_owned(), index)));
     }
-    table.note(text.problem(format!("`at` must be a word as in \"uicr.customer[8]\", this is \"{}\"", text.value)));
+    table.note(text.problem(format!("`at` must be a word as in \"uicr.customer[8]\", this is \"{}\"", text.shown())));
     None
 }
 

@@ -213,3 +213,26 @@ fn every_value_that_a_word_takes_stands_in_the_page_for_people() {
     let missing: Vec<&&str> = all.iter().filter(|value| !told(value)).collect();
     assert!(missing.is_empty(), "docs/recipes.md does not name {missing:?}");
 }
+
+#[test]
+fn of_a_value_that_is_wrong_no_more_is_shown_than_tells_it_apart() {
+    let secret = "d80be1c7".repeat(8);
+    for (from, to) in [
+        ("is     = \"mcuboot-image\"", "is     = \"*\""),
+        ("signed = \"root\"", "signed = \"root\"\nversion = \"*\""),
+        ("signed = \"root\"", "signed = \"*\""),
+        ("\"3.3V\"", "\"*\""),
+        ("P0.18", "*"),
+        ("iso7064-mod37-36", "*"),
+        ("uicr.customer[24]", "*"),
+        ("\"Fxx\"", "\"*\""),
+        ("key     = \"root\"", "key     = \"*\""),
+    ] {
+        let lot = Lot::good().with(from, &to.replace('*', &secret));
+        let told: String = lot.problems().iter().map(ToString::to_string).collect();
+        assert!(!told.is_empty() && !told.contains(&secret[..41]), "{from}: {told}");
+    }
+    let chip = Lot::good().with("\"nRF52840\"", &format!("\"{secret}\""));
+    let told = format!("{:?}", rootstamp::plan::lot(chip.read_as(None).unwrap()).map(|_| ()).unwrap_err());
+    assert!(told.contains("does not provision") && !told.contains(&secret[..41]), "{told}");
+}

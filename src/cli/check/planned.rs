@@ -8,6 +8,7 @@ use crate::{
     chip::Word,
     cli::paper::{address, answer, row},
     ident::Digest,
+    image::Segment,
     plan::{self, BootLine, Lot, Region},
     recipe::{Image, Inside, Is, Product, ReadBy, Ships},
 };
@@ -71,6 +72,7 @@ struct ImageLine {
     is: Is,
     at: String,
     end: String,
+    segments: Vec<Piece>,
     version: Option<String>,
     security_counter: Option<u32>,
     encrypted: bool,
@@ -78,6 +80,13 @@ struct ImageLine {
     keys: Option<Inside>,
     trusts: Vec<String>,
     own_key_at: Option<String>,
+}
+
+/// A part of an image without a gap.
+#[derive(Serialize)]
+struct Piece {
+    at: String,
+    end: String,
 }
 
 #[derive(Serialize)]
@@ -183,7 +192,7 @@ fn release(product: &Product) -> Option<Vouched> {
 
 fn image(image: &Image) -> ImageLine {
     let about = image.about.as_ref();
-    let end = image.map.segments().last().map_or(0, crate::image::Segment::end);
+    let end = image.map.segments().last().map_or(0, Segment::end);
     ImageLine {
         name: image.name.clone(),
         file: image.file.clone(),
@@ -191,6 +200,7 @@ fn image(image: &Image) -> ImageLine {
         is: image.is,
         at: address(image.map.first()),
         end: address(end),
+        segments: image.map.segments().iter().map(piece).collect(),
         version: about.map(|about| about.header.version.to_string()),
         security_counter: about.and_then(crate::image::mcuboot::Image::security_counter),
         encrypted: about.is_some_and(|about| about.encryption().is_some()),
@@ -199,6 +209,10 @@ fn image(image: &Image) -> ImageLine {
         trusts: image.trusts.clone(),
         own_key_at: image.patch.map(|patch| address(patch.at)),
     }
+}
+
+fn piece(segment: &Segment) -> Piece {
+    Piece { at: address(segment.at), end: address(segment.end()) }
 }
 
 fn region(region: &Region) -> RegionLine {
@@ -289,12 +303,13 @@ impl Planned {
 
 impl Display for ImageLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}..{} {}: {}", self.at, self.end, self.name, said(self.is))?;
+        self.places(f)?;
+        write!(f, " {}: {}", self.name, said(self.is))?;
         let trusts = if self.trusts.is_empty() { None } else { Some(self.trusts.join(", ")) };
         let said = [
             (" version ", self.version.clone()),
             (", security counter ", self.security_counter.map(|value| value.to_string())),
-            (", ", self.encrypted.then(|| "encrypted".to_owned())),
+            (", ", self.encrypted.then(|| "its updates encrypted".to_owned())),
             (", signed by ", self.signed.clone()),
             (", keys ", self.keys.map(said)),
             (", trusts ", trusts),
@@ -304,6 +319,22 @@ impl Display for ImageLine {
             value.map_or(Ok(()), |value| write!(f, "{before}{value}"))?;
         }
         write!(f, "; {}", self.file)
+    }
+}
+
+/// So many pieces of an image are told to people one by one.
+const PIECES: usize = 4;
+
+impl ImageLine {
+    /// Where it stands, without the gaps in it.
+    fn places(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Piece { at, end }) in self.segments.iter().take(PIECES).enumerate() {
+            write!(f, "{}{at}..{end}", if index == 0 { "" } else { ", " })?;
+        }
+        match self.segments.len().saturating_sub(PIECES) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more up to {}", self.end),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     },
 };
 
+mod beside;
 pub mod encryption;
 mod explain;
 mod flaws;

@@ -1,5 +1,7 @@
 //! The end of a slot: what MCUboot notes there about an update. [nordic-facts C4]
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use super::{SLOT_ALIGNMENT, TRAILER_MAGIC, TRAILER_MAGIC_WIDE, begins, le};
@@ -41,6 +43,15 @@ impl Trailer {
         self.slot_end.saturating_sub(16u64.next_multiple_of(unit) + unit)
     }
 
+    /// Where the magic and the one byte of each note stand.
+    pub(super) fn places(&self) -> impl Iterator<Item = Range<u32>> {
+        let magic = (self.slot_end.saturating_sub(16), self.slot_end);
+        let notes = [IMAGE_OK, COPY_DONE, SWAP_INFO].map(|note| note_at(self.slot_end, self.alignment, note));
+        let notes = notes.into_iter().flatten().map(|at| (at, at.saturating_add(1)));
+        let narrow = |at: u64| u32::try_from(at).ok();
+        notes.chain([magic]).filter_map(move |(from, to)| Some(narrow(from)?..narrow(to)?))
+    }
+
     /// What speaks against programming it in a factory, in one sentence.
     #[must_use]
     pub fn warning(&self) -> Option<&'static str> {
@@ -67,19 +78,27 @@ pub(super) fn read(map: &Map, image_end: u32) -> Option<Trailer> {
         let (at, alignment) = bytes.windows(16).enumerate().find_map(|(at, window)| Some((at, magic(window)?)))?;
         Some((u64::from(segment.at) + (skip + at + 16) as u64, alignment))
     })?;
-    let unit = u64::from(alignment.max(8));
-    let byte = |units: u64| {
-        let back = 16u64.next_multiple_of(unit) + units * unit;
-        let at = u32::try_from(slot_end.checked_sub(back)?).ok()?;
+    let byte = |note: u64| {
+        let at = u32::try_from(note_at(slot_end, alignment, note)?).ok()?;
         map.bytes(at..at.checked_add(1)?)?.first().copied()
     };
-    let flag = |units: u64| match byte(units) {
+    let flag = |note: u64| match byte(note) {
         Some(1) => Flag::Set,
         Some(0xFF) | None => Flag::Unset,
         Some(_) => Flag::Bad,
     };
-    let swap_info = byte(3).filter(|byte| *byte != 0xFF);
-    Some(Trailer { slot_end, alignment, image_ok: flag(1), copy_done: flag(2), swap_info })
+    let swap_info = byte(SWAP_INFO).filter(|byte| *byte != 0xFF);
+    Some(Trailer { slot_end, alignment, image_ok: flag(IMAGE_OK), copy_done: flag(COPY_DONE), swap_info })
+}
+
+/// How many units of a write before the magic each note stands. [MCUboot docs/design.md, "Image Trailer"]
+const IMAGE_OK: u64 = 1;
+const COPY_DONE: u64 = 2;
+const SWAP_INFO: u64 = 3;
+
+fn note_at(slot_end: u64, alignment: u16, note: u64) -> Option<u64> {
+    let unit = u64::from(alignment.max(8));
+    slot_end.checked_sub(16u64.next_multiple_of(unit) + note * unit)
 }
 
 /// The write size a trailer magic is for, if these 16 bytes are one.

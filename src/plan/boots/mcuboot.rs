@@ -5,7 +5,7 @@ use super::{Boots, Planned, nsib, stopped};
 use crate::{
     fault::Problem,
     ident::Digest,
-    image::{Map, mcuboot, scan, vectors},
+    image::{Map, flash_map::FlashMap, mcuboot, scan, vectors},
     keys::{AnyKey, refuse::RefuseList},
     recipe::{Image, Inside, Is, KEY_HASH_WORDS, ReadBy},
 };
@@ -42,6 +42,7 @@ impl Chain<'_> {
         let by_itself = !nsib::starts(self.planned, self.bootloader);
         let mut undecided: Vec<String> =
             by_itself.then(|| self.planned.starter(self.bootloader)).flatten().into_iter().collect();
+        undecided.extend(self.unshown());
         if self.inside == Inside::Kmu && applications().next().is_some() {
             undecided.push(format!(
                 "image `{name}` ({file}) takes its keys from key slots: whether they hold the right ones, no plan can tell"
@@ -53,6 +54,53 @@ impl Chain<'_> {
             ));
         }
         Boots { no, undecided }
+    }
+
+    /// What a person has to know of this build, for nothing in its file says it.
+    fn unshown(&self) -> Vec<String> {
+        let (name, file) = (&self.bootloader.name, &self.bootloader.file);
+        let applications: Vec<&Image> = self.planned.images(Is::McubootImage).collect();
+        let nothing = format!("the unit leaves the line with nothing for `{file}` to start: no image for it");
+        let mut open: Vec<String> = applications.is_empty().then_some(nothing).into_iter().collect();
+        if self.told.is_some() {
+            return open;
+        }
+        if !applications.is_empty() && !self.shows_slots() {
+            let stand = |image: &&Image| format!("0x{:08X} (image `{}`)", image.map.first(), image.name);
+            open.push(format!(
+                "image `{name}` ({file}) does not show where it looks for what it starts: whether that is {}, only its build \
+                 says",
+                applications.iter().map(stand).collect::<Vec<_>>().join(" and ")
+            ));
+        }
+        let read = self.reads();
+        if !read.is_empty() {
+            open.push(format!(
+                "image `{name}` ({file}) does not show where it reads {}, only its build says",
+                read.join(" and ")
+            ));
+        }
+        open
+    }
+
+    /// Whether its table of flash areas says where its slots are.
+    fn shows_slots(&self) -> bool {
+        let memory = self.planned.memory(self.bootloader);
+        let program = memory.as_ref().and_then(|map| Some(map.first()..u32::try_from(map.end()).ok()?));
+        memory.zip(program).is_some_and(|(map, program)| FlashMap::of(&map, program).is_some())
+    }
+
+    /// What it reads of this recipe's stamps, and where these go.
+    fn reads(&self) -> Vec<String> {
+        let product = self.planned.product;
+        let hash = product.key_hash.as_ref().filter(|_| self.inside == Inside::HwKey).and(self.first("key_hash"));
+        let counter = self.counter().and(self.first("counter"));
+        let alone = product.nsib.as_ref().filter(|stored| stored.mcuboot_only).and_then(|stored| stored.base);
+        let stamped = |what: &str, at: Option<u32>| at.map(|at| format!("{what}, here at 0x{at:08X}"));
+        [stamped("the key hash", hash), stamped("its counter", counter), stamped("the counter in its storage", alone)]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// Whether each unit's own key is still to come.

@@ -51,8 +51,15 @@ fn unasked(page: &Settings) -> Vec<String> {
     let asked = what.into_iter().filter(|(asked, _)| *asked);
     let checks =
         asked.map(|(_, what)| format!("the settings page lets the bootloader check {what}; that was not asked"));
+    // Validation at boot came with layout 2. [docs/dfu.md]
+    let unsigned = page.version == settings::Version::V2 && !signed;
+    let required = unsigned.then(|| {
+        "a bootloader that was built with NRF_BL_APP_SIGNATURE_CHECK_REQUIRED starts no application without a signature in \
+         the settings page, and no file shows how this one was built"
+            .to_owned()
+    });
     let beside = page.beside().into_iter().map(|what| format!("the settings page says {what}; that was not asked"));
-    checks.chain(beside).collect()
+    checks.chain(beside).chain(required).collect()
 }
 
 struct Chain<'p> {

@@ -71,6 +71,7 @@ impl Chain<'_> {
             }
             return boots;
         };
+        boots.undecided.extend(self.unshown(bootloader));
         let slots = [self.storage.s0(), self.storage.s1()];
         let other = |image: &&Image| image.is != Is::Nsib && image.is != Is::NsibProvision;
         let images = self.planned.product.images.iter().filter(other);
@@ -90,6 +91,16 @@ impl Chain<'_> {
             }
         }
         boots
+    }
+
+    /// In flash its storage is wherever its build has it; in OTP and UICR every build looks at one place. [nordic-facts B1]
+    fn unshown(&self, bootloader: &Image) -> Option<String> {
+        let base = self.said.base.filter(|base| self.planned.flash.contains(base))?;
+        let (name, file) = (&bootloader.name, &bootloader.file);
+        Some(format!(
+            "image `{name}` ({file}) does not show where it looks for its storage: whether that is 0x{base:08X}, only its \
+             build says"
+        ))
     }
 
     fn started(&self, image: &Image) -> Vec<Problem> {

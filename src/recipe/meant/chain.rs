@@ -117,12 +117,13 @@ impl Reading<'_> {
     }
 
     /// Bootloader and application were built for one layout of flash, as far as they show theirs, and stand in it.
-    pub(super) fn layouts(&mut self, images: &[Image]) {
+    pub(super) fn layouts(&mut self, written: &Written, images: &[Image]) {
         for bootloader in images.iter().filter(|image| image.is == Is::Mcuboot) {
             let Some(layout) = layout(bootloader) else { continue };
             self.stands(bootloader, &layout);
             for application in images.iter().filter(|image| image.is == Is::McubootImage) {
                 self.fits(bootloader, &layout, application);
+                self.is_first(bootloader, &layout, application, number(written, application));
             }
         }
     }
@@ -146,17 +147,7 @@ impl Reading<'_> {
             let trailer = image.about.as_ref().and_then(|about| about.trailer.as_ref());
             let told = trailer.map(mcuboot::Trailer::explain);
             let warnings = told.iter().flat_map(Branch::warnings);
-            self.remarks.extend(warnings.map(|why| format!("image `{}` ({}): {why}", image.name, image.file)));
-        }
-    }
-
-    /// Nothing is wrong with a bootloader alone, but somebody else has to bring what it starts.
-    pub(super) fn started(&mut self, images: &[Image]) {
-        let none = !images.iter().any(|image| image.is == Is::McubootImage);
-        for bootloader in images.iter().filter(|image| none && image.is == Is::Mcuboot) {
-            let what =
-                format!("the unit leaves the line with nothing for `{}` to start: no image for it", bootloader.file);
-            self.remarks.push(what);
+            self.open.extend(warnings.map(|why| format!("image `{}` ({}): {why}", image.name, image.file)));
         }
     }
 
@@ -185,14 +176,6 @@ impl Reading<'_> {
             self.note(application.map.problem_at(at, what));
             return;
         };
-        let usual = layout.next_slot(bootloader.map.first()).filter(|usual| usual.at != at && !self.has_nsib);
-        if let Some(usual) = usual {
-            self.remarks.push(format!(
-                "image `{}` ({}) stands at 0x{at:08X}; unless `{file}` was built to run images in place, it starts what is \
-                 at 0x{:08X}",
-                application.name, application.file, usual.at
-            ));
-        }
         if about.end > slot.end() {
             let what = format!("ends at 0x{:08X}, past its slot {slot} in the flash map of `{file}`", about.end);
             self.note(application.map.problem_at(at, what));
@@ -205,6 +188,33 @@ impl Reading<'_> {
                 own.at
             );
             self.note(application.map.problem_at(own.at, what));
+        }
+    }
+
+    /// By convention the first slot behind the bootloader is the one that it starts image 0 from; of others its table says
+    /// nothing.
+    fn is_first(&mut self, bootloader: &Image, layout: &FlashMap, application: &Image, number: u32) {
+        let (at, file) = (application.map.first(), &bootloader.file);
+        let usual = layout.next_slot(bootloader.map.first()).filter(|usual| usual.at != at);
+        let stands = format!("image `{}` ({}) stands at 0x{at:08X}", application.name, application.file);
+        // Of one at no slot it is told that it would not boot.
+        if layout.slot(at).is_none() {
+            return;
+        }
+        if self.has_nsib {
+            self.open.push(format!(
+                "{stands}: which of the slots in its flash map `{file}` starts, where NSIB starts it, no file shows"
+            ));
+        } else if number > 0 {
+            self.open.push(format!(
+                "{stands} as MCUboot's image {number}: which slot in its flash map `{file}` takes for that image, no file \
+                 shows"
+            ));
+        } else if let Some(usual) = usual {
+            self.open.push(format!(
+                "{stands}; unless `{file}` was built to run images in place, it starts what is at 0x{:08X}",
+                usual.at
+            ));
         }
     }
 
@@ -227,11 +237,34 @@ impl Reading<'_> {
             kmu: slots.iter().any(by_nsib),
             told: Vec::new(),
             remarks: Vec::new(),
+            asked: Vec::new(),
         };
         let stored = chain.check(list);
+        let before = self.problems.len();
         self.told(chain.told);
         self.remarks.extend(chain.remarks);
+        // Of a storage with mistakes in it nobody knows where its slots are.
+        if self.problems.len() == before {
+            self.signatures(written, images, &stored);
+        }
         stored
+    }
+
+    /// Nobody says `signed` of bytes whose signature was not looked at: NSIB does so of what stands at its slots alone.
+    fn signatures(&mut self, written: &Written, images: &[Image], stored: &nsib::Stored) {
+        for image in images.iter().filter(|image| matches!(image.is, Is::Mcuboot | Is::Raw)) {
+            let said = written.image.iter().find(|written| written.place == image.place);
+            let said = said.and_then(|written| written.signed.as_ref()).filter(|_| self.has_nsib);
+            if let Some(signed) = said.filter(|_| !stored.asked.contains(&image.place)) {
+                self.note(signed.problem(format!(
+                    "image `{}` ({}) begins at 0x{:08X}, at no slot that NSIB's storage names: nobody looks at its \
+                     signature there; remove `signed`",
+                    image.name,
+                    image.file,
+                    image.map.first()
+                )));
+            }
+        }
     }
 
     /// Key files, each held against the recipe and the images that its keys verify.
@@ -303,6 +336,13 @@ impl Reading<'_> {
     pub(super) fn decryption(&mut self, written: &Written, images: &[Image], keys: &Keys, list: Option<&RefuseList>) {
         let told = self.decryption.check(written, images, keys, list);
         self.told(told);
+        let encrypted = |image: &Image| image.about.as_ref().is_some_and(|about| about.encryption().is_some());
+        if let Some(fingerprint) = self.decryption.spki_sha256().filter(|_| !images.iter().any(encrypted)) {
+            self.remarks.push(format!(
+                "a key that decrypts images ({fingerprint}) is declared, and no image here is made for encrypted updates: \
+                 nothing needs it"
+            ));
+        }
     }
 }
 
@@ -310,6 +350,12 @@ impl Reading<'_> {
 pub(super) fn layout(bootloader: &Image) -> Option<FlashMap> {
     let map = &bootloader.map;
     FlashMap::of(map, map.first()..u32::try_from(map.end()).ok()?)
+}
+
+/// In MCUboot's count.
+fn number(written: &Written, image: &Image) -> u32 {
+    let said = written.image.iter().find(|written| written.place == image.place);
+    said.and_then(|written| written.number.as_ref()).map_or(0, |number| number.value)
 }
 
 /// What a bootloader with a key hash on the chip hashes with: that hash is stamped as SHA-256.

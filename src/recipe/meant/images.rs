@@ -1,10 +1,11 @@
 //! Images: what each must prove to be, alone.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{Keys, Reading, at};
 use crate::{
     fault::{Exit, Problem},
+    file::Read,
     ident::Digest,
     image::{
         self, Map,
@@ -24,6 +25,9 @@ use crate::{
 /// More images than any product has, each up to [`image::MEMORY_MAX`] of memory that is searched for keys.
 const IMAGES: usize = 64;
 
+/// So many places beside an image are told one by one.
+const BESIDE: usize = 16;
+
 impl Reading<'_> {
     pub(super) fn images(&mut self, written: &Written, keys: &Keys, list: Option<&RefuseList>) -> Vec<Image> {
         if let Some(surplus) = written.image.get(IMAGES) {
@@ -34,7 +38,7 @@ impl Reading<'_> {
         let mut names = BTreeSet::new();
         for image in &written.image {
             if let Some(name) = image.name.as_ref().filter(|name| !names.insert(name.value.as_str())) {
-                self.note(name.problem(format!("a second image is called `{}`", name.value)));
+                self.note(name.problem(format!("a second image is called `{}`", name.shown())));
             }
         }
         let counter = written.stamp.as_ref().and_then(|stamp| stamp.counter.as_ref());
@@ -51,13 +55,30 @@ impl Reading<'_> {
         self.words_that_fit(written, keys);
         let file_name = written.file.as_ref()?;
         let file = self.take(file_name, image::FILE_LIMIT)?;
+        let told = self.problems.len();
+        let image = self.image_of(written, file_name, &file, keys, list, counter);
+        if self.problems.iter().skip(told).all(|problem| problem.exit != Exit::KeyRefused) {
+            self.as_a_file(written, file_name, &file);
+        }
+        image
+    }
+
+    fn image_of(
+        &mut self,
+        written: &WrittenImage,
+        file_name: &Placed<String>,
+        file: &Read,
+        keys: &Keys,
+        list: Option<&RefuseList>,
+        counter: Option<&WrittenCounter>,
+    ) -> Option<Image> {
         if let Some(pin) = written.sha256.as_ref().filter(|pin| pin.value != file.digest) {
             self.note(
                 pin.problem(format!("`{}` has the SHA-256 {}, not the pinned one", file_name.value, file.digest)),
             );
         }
-        let map = self.map(written, file_name, &file)?;
-        self.not_loaded(written, &file, list);
+        let map = self.map(written, file_name, file)?;
+        self.not_loaded(written, file, list);
         let patch = self.patch(written, &map, list);
         let is = written.is.as_ref()?.value;
         let (mut about, mut provision) = (None, None);
@@ -73,7 +94,10 @@ impl Reading<'_> {
         if let Some(list) = list {
             self.secrets(written, &map, is, about.as_ref(), list);
         }
-        self.stowaways(written, &map, is);
+        let stowed = self.stowaways(written, &map, is);
+        if let Some(about) = &about {
+            self.beside(written, &map, about, &stowed);
+        }
         Some(Image {
             name: written.name.as_ref()?.value.clone(),
             file: file_name.value.clone(),
@@ -128,12 +152,14 @@ impl Reading<'_> {
     /// An image for MCUboot inside something else, as in a build's merged file, would be flashed without anybody having
     /// looked at its signature. Whether its own hash fits is not asked: that of an encrypted one never does here, a pure one
     /// has none, and one that is damaged could hide another. One that stands at the begin was told, or is what the recipe
-    /// says.
-    fn stowaways(&mut self, written: &WrittenImage, map: &Map, is: Is) {
+    /// says. Returns where they stand.
+    fn stowaways(&mut self, written: &WrittenImage, map: &Map, is: Is) -> Vec<Range<u32>> {
+        let mut stowed = Vec::new();
         let known = (is == Is::McubootImage || is == Is::Mcuboot).then_some(map.first());
         for (index, (at, found)) in mcuboot::all(map).into_iter().enumerate() {
             match found {
-                Ok(_) if Some(at) != known => {
+                Ok(found) if Some(at) != known => {
+                    stowed.push(at..found.end);
                     let what = format!(
                         "image `{}` (is = \"{}\") holds an image for MCUboot at 0x{at:08X}, whose signature nobody would \
                          check: give it a file and an [[image]] of its own, with is = \"mcuboot-image\"",
@@ -148,13 +174,33 @@ impl Reading<'_> {
                 Ok(_) | Err(_) => {}
             }
         }
+        stowed
+    }
+
+    /// What stands beside a signed image in its file would be flashed as if it were signed with it. Other images in it
+    /// are told by themselves.
+    fn beside(&mut self, written: &WrittenImage, map: &Map, about: &mcuboot::Image, others: &[Range<u32>]) {
+        let runs = about.beside(map, others);
+        let name = written.name.as_ref().map_or("", |name| &name.value);
+        for run in runs.iter().take(BESIDE) {
+            let what = format!(
+                "0x{:08X}..0x{:08X} in the file of image `{name}` is no part of what was signed, 0x{:08X}..0x{:08X}: take \
+                 it out, or give it a file and an [[image]] of its own",
+                run.start, run.end, about.at, about.end
+            );
+            self.note(map.problem_at(u32::try_from(run.start).unwrap_or(about.at), what));
+        }
+        if let Some(more) = runs.len().checked_sub(BESIDE).filter(|more| *more > 0) {
+            let what = format!("image `{name}`: {more} more places hold what nobody signed; {BESIDE} are told");
+            self.note(Problem::new(map.name(), what));
+        }
     }
 
     /// Each kind of image has words of its own.
     fn words_that_fit(&mut self, written: &WrittenImage, keys: &Keys) {
         let names = keys.names();
         for name in written.trusts.iter().chain(&written.signed).filter(|name| !keys.knows(&name.value)) {
-            self.note(name.problem(format!("no key is called `{}`{}", name.value, choice(&name.value, &names))));
+            self.note(name.problem(format!("no key is called `{}`{}", name.shown(), choice(&name.value, &names))));
         }
         let Some(is) = &written.is else { return };
         let mut found = Vec::new();
@@ -336,7 +382,7 @@ impl Reading<'_> {
         let without_build = version.split('+').next().unwrap_or_default();
         let fits = if wanted.value.contains('+') { version == wanted.value } else { without_build == wanted.value };
         if !fits {
-            let what = format!("`version` is {}, but `{}` holds version {version}", wanted.value, map.name());
+            let what = format!("`version` is {}, but `{}` holds version {version}", wanted.shown(), map.name());
             self.note(wanted.problem(what));
         }
     }
@@ -384,7 +430,7 @@ impl Reading<'_> {
             recipe.image.iter().filter_map(|image| Some(image.name.as_ref()?.value.as_str())).collect();
         let (version, name) = (page.version.as_ref()?, page.application.as_ref()?);
         if !names.contains(&name.value.as_str()) {
-            self.note(name.problem(format!("no image is called `{}`{}", name.value, choice(&name.value, &names))));
+            self.note(name.problem(format!("no image is called `{}`{}", name.shown(), choice(&name.value, &names))));
         }
         let Some(layout) = settings::Version::from_number(version.value) else {
             self.note(version.problem("`version` is the layout of the page: 1 or 2"));
@@ -395,7 +441,7 @@ impl Reading<'_> {
         }
         let chip = recipe.chip.as_ref()?;
         let Some(at) = settings::page_of(&chip.value) else {
-            self.note(page.place.problem(format!("the nRF5 SDK has no settings page on {}", chip.value)));
+            self.note(page.place.problem(format!("the nRF5 SDK has no settings page on {}", chip.shown())));
             return None;
         };
         let application = images.iter().find(|image| image.name == name.value)?;

@@ -1,13 +1,13 @@
 //! What the file of an image says of memory: told by what it holds, and held against its name.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use super::Reading;
 use crate::{
     fault::{Exit, Problem},
     file::Read,
-    image::{Map, elf, scan},
-    keys::{self, refuse::RefuseList},
+    image::{Map, dfu, elf, scan},
+    keys::{self, private, refuse::RefuseList},
     page::Placed,
     recipe::{Is, written::WrittenImage},
 };
@@ -65,8 +65,7 @@ impl Reading<'_> {
     pub(super) fn map(&mut self, written: &WrittenImage, name: &Placed<String>, file: &Read) -> Option<Map> {
         let is = written.is.as_ref().map(|is| is.value);
         if let Some(form) = std::str::from_utf8(&file.bytes).ok().and_then(keys::private_by_label) {
-            let what = format!("`{}` holds a private key ({form}); none goes on a board", name.value);
-            self.note(name.problem(what).exit(Exit::KeyRefused));
+            self.note(name.problem(no_private_key(&name.value, form)).exit(Exit::KeyRefused));
             return None;
         }
         let read = form(name, file, is).and_then(|form| match (form, &written.at) {
@@ -80,6 +79,28 @@ impl Reading<'_> {
             (Form::Raw, None) => Err(vec![name.problem("a .bin file needs `at`, the address of its first byte")]),
         });
         read.map_err(|problems| self.problems.extend(problems)).ok()
+    }
+
+    /// The file as it stands on disk is asked whatever `inspect` asks of it, for its bytes go on a board as they are. What
+    /// says itself that it describes memory was searched as memory.
+    pub(super) fn as_a_file(&mut self, written: &WrittenImage, name: &Placed<String>, file: &Read) {
+        if Form::held(file, Form::called(&name.value)).is_some() {
+            return;
+        }
+        if dfu::begins(file) {
+            let what = format!(
+                "`{}` is a ZIP archive, and what is packed in it nobody looks at: name the file in it that was meant",
+                name.value
+            );
+            self.note(name.problem(what));
+            return;
+        }
+        let is_bootloader = matches!(written.is.as_ref().map(|is| is.value), Some(Is::Mcuboot | Is::Nsib));
+        let declared = is_bootloader && self.decryption.spki_sha256().is_some();
+        let bytes = if declared { without_private_halves(file) } else { Cow::Borrowed(&file.bytes[..]) };
+        if let Some(form) = private::form_of_file(&bytes) {
+            self.note(name.problem(no_private_key(&name.value, form)).exit(Exit::KeyRefused));
+        }
     }
 
     /// No file that is named for a board holds a private half or a refused key, even where nothing loads it: an ELF file
@@ -98,6 +119,22 @@ impl Reading<'_> {
             }
         }
     }
+}
+
+fn no_private_key(file: &str, form: &str) -> String {
+    format!("`{file}` holds a private key ({form}); none goes on a board")
+}
+
+/// The bytes of a bootloader without those private halves that were found in its memory: they were told, or one of them
+/// is the declared decryption key.
+fn without_private_halves(file: &Read) -> Cow<'_, [u8]> {
+    let map = Map::from_raw(file, 0).ok();
+    let found = map.zip(RefuseList::built_in().ok()).map(|(map, list)| scan::keys(&map, &list)).unwrap_or_default();
+    let mut bytes = file.bytes.clone();
+    for found in found.iter().filter(|found| matches!(found.kind, scan::Kind::Private(_))) {
+        bytes.iter_mut().skip(found.at as usize).take(found.len).for_each(|byte| *byte = 0xFF);
+    }
+    Cow::Owned(bytes)
 }
 
 /// In which form to read the file, if name and contents agree.

@@ -111,7 +111,7 @@ impl Reading<'_> {
                 );
                 self.note(one.problem(what));
             }
-            Some(other) if other.version() < version => self.remarks.push(format!(
+            Some(other) if other.version() < version => self.open.push(format!(
                 "{} needs image {number} in version {version}, and {} holds {}: only an MCUboot that compares build \
                  numbers minds",
                 one.called(),
@@ -120,7 +120,7 @@ impl Reading<'_> {
             )),
             Some(_) => {}
             // One that is built for a single image never reads what it needs.
-            None if numbered.len() == 1 => self.remarks.push(format!(
+            None if numbered.len() == 1 => self.open.push(format!(
                 "{} needs image {number} in version {version} or later, and the recipe has no second image: an MCUboot \
                  that is built for one image never looks, any other wants image {number} on the board",
                 one.called()

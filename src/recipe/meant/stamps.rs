@@ -15,7 +15,7 @@ impl Reading<'_> {
         let key = written.key.as_ref()?;
         if !keys.knows(&key.value) {
             let names = keys.names();
-            self.note(key.problem(format!("no key is called `{}`{}", key.value, choice(&key.value, &names))));
+            self.note(key.problem(format!("no key is called `{}`{}", key.shown(), choice(&key.value, &names))));
         }
         Some(KeyHash {
             key: key.value.clone(),
@@ -137,7 +137,8 @@ impl Reading<'_> {
         }
     }
 
-    /// A counter that was never set up counts nothing.
+    /// A counter that was never set up counts nothing, and an MCUboot that was built to count does not start without one.
+    /// [MCUboot security_cnt.h, boot_nv_security_counter_get]
     pub(super) fn uncounted(&mut self, counter: Option<&Counter>, images: &[Image]) {
         let provisioned = images.iter().filter_map(|image| image.provision.as_ref());
         let stored =
@@ -147,8 +148,9 @@ impl Reading<'_> {
         }
         for image in images {
             if let Some(counted) = image.about.as_ref().and_then(mcuboot::Image::security_counter) {
-                self.remarks.push(format!(
-                    "`{}` has the security counter {counted}, and nothing on the chip is set up to count it",
+                self.open.push(format!(
+                    "`{}` has the security counter {counted}, and nothing on the chip is set up to count it: whether \
+                     MCUboot was built to count, and then starts nothing, only its build says",
                     image.file
                 ));
             }

@@ -147,6 +147,12 @@ impl Reading<'_> {
     ) -> Option<Release> {
         let name = written.manifest.as_ref()?;
         let file = self.take(name, manifest::FILE_LIMIT)?;
+        if let Some(form) = keys::private::form_of_file(&file.bytes) {
+            let what =
+                format!("`{}` holds a private key ({form}); take it out, and treat the key as exposed", name.value);
+            self.note(name.problem(what).exit(Exit::KeyRefused));
+            return None;
+        }
         let signers = self.signers(written, recipe, images, keys);
         let threshold = self.threshold(written)?;
         if signers.len() < written.keys.len() {
@@ -193,7 +199,7 @@ impl Reading<'_> {
         let mut found = Vec::new();
         for name in &written.keys {
             if !names.contains(&name.value.as_str()) {
-                self.note(name.problem(format!("no key is called `{}`{}", name.value, choice(&name.value, &names))));
+                self.note(name.problem(format!("no key is called `{}`{}", name.shown(), choice(&name.value, &names))));
             }
             let Some(key) = keys.get(&name.value).cloned() else { continue };
             if !key.algorithm().signs() {
