@@ -1,12 +1,12 @@
 //! One unit from scan to lock, and everything that guards the next one from it.
 
-use std::sync::Arc;
+use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use rootstamp::{
     fault::Exit,
     ledger::{Disposition, Kind, Standing},
     session::news::{Outcome, Verdict},
-    virtual_board::{Faults, Latch, Silicon, Slot, Span, lock},
+    virtual_board::{Faults, Latch, Shared, Silicon, Slot, Span, lock},
 };
 
 use super::{FIRST, Line, OTHER, label, line, smallest_but, virgin, without_boot};
@@ -43,6 +43,37 @@ fn a_unit_scanned_twice_is_done_already_and_its_board_is_not_touched() {
         let outcome = line.scan(&label);
         assert_eq!((outcome.verdict, outcome.exit), (Verdict::DoneAlready, Exit::Duplicate));
         assert_eq!(lock(&line.slot).counters().transactions, before);
+    }
+}
+
+/// The session asks before it hands a scan out; this is what holds where that is got round.
+#[test]
+fn a_label_that_is_worked_on_at_one_site_changes_no_cell_of_a_board_at_another() {
+    for (silicon, latch) in KINDS {
+        for step in ["erase", "identify", "program", "read back", "stamp", "verify", "lock", "confirm lock"] {
+            let mut left = line(silicon, latch);
+            let slot = Slot::with(virgin(silicon, latch, OTHER)).shared();
+            let mut right = Line::at("right", Arc::clone(&left.lot), Arc::clone(&slot), Arc::clone(&left.ledger));
+            let cells = lock(&slot).board().unwrap().fingerprint();
+            let (label, scanned) = (label(&left.lot, 1), Rc::new(Cell::new(0)));
+            let (again, scans, others) = (label.clone(), Rc::clone(&scanned), Rc::clone(&left.wire.of_others));
+            let beside = move |_: &Shared| {
+                let outcome = right.scan(&again);
+                assert_eq!((outcome.verdict, outcome.exit), (Verdict::Hold, Exit::Duplicate), "{step}");
+                // An open board shows by itself that it is not the one this label is bound to by then.
+                let bound = silicon == Silicon::Old && step != "erase" && step != "identify";
+                let expected = if bound { "B-411" } else { "L-112" };
+                assert_eq!(code(&outcome).1, expected, "{step} {outcome:#?}");
+                others.borrow_mut().extend(outcome.entry);
+                scans.set(scans.get() + 1);
+            };
+            left.at_step = Some((step, Box::new(beside)));
+            let outcome = left.scan(&label);
+            assert_eq!(outcome.verdict, Verdict::Pass, "{silicon:?} {latch:?} {step}: {outcome:#?}");
+            assert_eq!(scanned.get(), 1, "{step}");
+            assert_eq!(lock(&slot).board().unwrap().fingerprint(), cells, "{silicon:?} {latch:?} {step}");
+            assert!(matches!(left.standing(&label), Standing::Passed { .. }));
+        }
     }
 }
 

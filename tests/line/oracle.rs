@@ -2,7 +2,7 @@
 //! entries of the ledger, never at the port and never at what the station says.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
     sync::{Arc, Mutex},
@@ -41,6 +41,8 @@ pub(crate) struct Watched {
     spoiled: bool,
     /// The cable lies, so that the board is done things to that nobody asked for.
     pub(crate) lies: bool,
+    /// Entries that another site of the same station wrote: they allow nothing here, and forbid nothing.
+    pub(crate) of_others: Rc<RefCell<BTreeSet<u64>>>,
     /// What is being tried, for whoever reads a failure.
     pub(crate) context: String,
     /// The records as they were when the board first lost its power.
@@ -92,6 +94,7 @@ impl Watched {
             meddled: Rc::default(),
             spoiled: false,
             lies: false,
+            of_others: Rc::default(),
             context: String::new(),
             at_cut: None,
             tamper: None,
@@ -162,7 +165,10 @@ impl Watched {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        self.ledger.lock().unwrap().records().entries().map(Result::unwrap).collect()
+        let others = self.of_others.borrow();
+        let ledger = self.ledger.lock().unwrap();
+        let own = ledger.records().entries().map(Result::unwrap).filter(|entry| !others.contains(&entry.seq));
+        own.collect()
     }
 }
 
