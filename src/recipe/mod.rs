@@ -28,6 +28,7 @@ mod nsib;
 mod release;
 mod serial;
 mod shelf;
+mod silicon;
 mod slots;
 mod storage;
 mod symbols;
@@ -38,6 +39,7 @@ pub use crate::page::{Place, Placed};
 pub use devices::DeviceKeys;
 pub use serial::{BadPattern, Check, SerialRule, WrongSerial};
 pub use shelf::{Carried, Disk, STAND_INS, Shelf};
+pub use silicon::{BadBuildCode, BuildCode};
 pub use symbols::symbols;
 pub use written::{Arrives, Form, Inside, Is, NfcPins, Pin, ReadBy, Ships, Volts};
 
@@ -101,7 +103,7 @@ pub struct Product {
 #[derive(Clone, Debug)]
 pub struct Silicon {
     /// Lowest build code, as `Fxx`.
-    pub at_least: Option<Placed<String>>,
+    pub at_least: Option<Placed<BuildCode>>,
     /// How a virgin part's debug port arrives.
     pub ships: Ships,
 }
