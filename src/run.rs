@@ -626,10 +626,12 @@ impl<'lot> Run<'lot> {
     }
 }
 
-/// A board that was not begun is refused as it is, unless it is the bench that failed, or nobody can tell what it is.
+/// A board that was not begun is refused as it is, unless it is the bench that failed, nobody can tell what it is, or the
+/// board itself has proven that it will never do.
 fn before_anything(fault: &Fault) -> facts::Ending {
     match fault.exit {
         Exit::NoAnswer | Exit::NoProbe | Exit::NotRecorded | Exit::Internal => facts::Ending::Retry,
+        Exit::WrongChip if fault.code == TOO_OLD => facts::Ending::Fail,
         Exit::Quarantined if [MAYBE_FINISHED, TOO_OFTEN].contains(&fault.code.as_str()) => facts::Ending::Hold,
         Exit::Pass
         | Exit::Usage
@@ -656,7 +658,7 @@ fn allowed_silicon(lot: &Lot, identity: &Identity) -> Result<(), Fault> {
         "Put the board into the red bin.",
     )
     .exit(Exit::WrongChip)
-    .code("E-241")
+    .code(TOO_OLD)
     .detail(format!("variant {}, the recipe asks for build code {} or later", identity.variant, at_least.value)))
 }
 
@@ -666,6 +668,9 @@ fn refused(what: &str, next: &str, exit: Exit, code: &str, detail: &str) -> Faul
 
 /// Code of a unit whose board may be finished without a record.
 const MAYBE_FINISHED: &str = "H-330";
+/// Code of silicon that is too old for the product: what the board is was read, and no bench, label or second try changes
+/// it. Touched or not, that is a FAIL.
+const TOO_OLD: &str = "E-241";
 /// Code of a unit that was tried too often.
 const TOO_OFTEN: &str = "H-331";
 
