@@ -26,7 +26,9 @@ pub const ATTEMPTS: u64 = 5;
 /// What a closed board said when it was nudged awake.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Life {
-    /// It said this.
+    /// It said this, which is what a finished unit says.
+    Boots(String),
+    /// It said this, which is something else.
     Seen(String),
     /// It was listened to, and said nothing.
     Silent,
@@ -144,7 +146,8 @@ pub enum Outcome {
 pub enum Ending {
     /// PASS.
     Passed(Durable<Locked>),
-    /// This unit is finished already; nothing was touched.
+    /// This unit is finished already: its label is, and the board is closed and says what a finished one says. Nothing was
+    /// changed.
     DoneAlready {
         /// Its run.
         run: RunId,
@@ -334,10 +337,8 @@ impl<'lot> Run<'lot> {
     pub fn consider(&mut self, standing: &Standing) -> Option<Turn> {
         let fault = match standing {
             Standing::Open { attempts, released, .. } if *attempts >= ATTEMPTS && !released => too_often(*attempts),
-            Standing::Free | Standing::Open { .. } => return None,
-            Standing::Passed { run, device, seq } => {
-                return Some(Turn::Over(Ending::DoneAlready { run: *run, device: *device, seq: *seq }));
-            }
+            // A finished label says nothing of the board that is in the fixture now.
+            Standing::Free | Standing::Open { .. } | Standing::Passed { .. } => return None,
             Standing::Held { why, .. } => on_hold(why),
             Standing::Void | Standing::Scrapped => used_up(standing),
         };
@@ -351,6 +352,12 @@ impl<'lot> Run<'lot> {
             return turn;
         }
         self.device = seen.identity.as_ref().map(|identity| identity.device);
+        if let Standing::Passed { run, device, seq } = seen.standing {
+            return match self.is_finished(seen, device) {
+                Ok(()) => Turn::Over(Ending::DoneAlready { run, device, seq }),
+                Err(fault) => self.stop(fault),
+            };
+        }
         match self.may_begin(seen) {
             Ok(intent) => self.go(Await::KeptErase, Action::KeepErase(intent)),
             Err(fault) => self.stop(fault),
@@ -413,6 +420,20 @@ impl<'lot> Run<'lot> {
         self.go(Await::Settled(how), Action::Reset(latching, how))
     }
 
+    /// Whether the board shows that it is what the record of its label says: closed, and it boots.
+    fn is_finished(&self, seen: &Seen, recorded: DeviceId) -> Result<(), Fault> {
+        let closed = |seen: &str| cannot_tell(&format!("it is closed, and {seen}"));
+        match (&seen.identity, &seen.life) {
+            (Some(identity), _) if identity.device == recorded => Err(no_longer_finished(recorded)),
+            (Some(identity), _) => Err(not_its_board(identity.device, recorded)),
+            (None, _) if seen.port == Port::Open => Err(ours(Await::Nothing)),
+            (None, Life::Boots(_)) => Ok(()),
+            (None, Life::Seen(line)) => Err(closed(&format!("it says: {line}"))),
+            (None, Life::Silent) => Err(closed("says nothing, which a virgin board does too")),
+            (None, Life::NotObservable) => Err(closed("nobody can hear whether it boots")),
+        }
+    }
+
     fn may_begin(&self, seen: &Seen) -> Result<EraseIntent, Fault> {
         self.lot.ready_for(&self.order.serial)?;
         let resumes = match &seen.standing {
@@ -473,9 +494,9 @@ impl<'lot> Run<'lot> {
         match &seen.life {
             _ if !explained => Err(not_ours("boards of this product arrive open, and this one is closed")),
             Life::Silent | Life::NotObservable => Ok(()),
-            Life::Seen(_) if released => Ok(()),
-            Life::Seen(line) if resumes => Err(may_be_finished(line)),
-            Life::Seen(line) => Err(not_ours(&format!("it is closed and alive, it says: {line}"))),
+            Life::Boots(_) | Life::Seen(_) if released => Ok(()),
+            Life::Boots(line) | Life::Seen(line) if resumes => Err(may_be_finished(line)),
+            Life::Boots(line) | Life::Seen(line) => Err(not_ours(&format!("it is closed and alive, it says: {line}"))),
         }
     }
 
@@ -605,10 +626,12 @@ impl<'lot> Run<'lot> {
     }
 }
 
-/// A board that was not begun is refused as it is, unless it is the bench that failed, or nobody can tell what it is.
+/// A board that was not begun is refused as it is, unless it is the bench that failed, nobody can tell what it is, or the
+/// board itself has proven that it will never do.
 fn before_anything(fault: &Fault) -> facts::Ending {
     match fault.exit {
         Exit::NoAnswer | Exit::NoProbe | Exit::NotRecorded | Exit::Internal => facts::Ending::Retry,
+        Exit::WrongChip if fault.code == TOO_OLD => facts::Ending::Fail,
         Exit::Quarantined if [MAYBE_FINISHED, TOO_OFTEN].contains(&fault.code.as_str()) => facts::Ending::Hold,
         Exit::Pass
         | Exit::Usage
@@ -635,7 +658,7 @@ fn allowed_silicon(lot: &Lot, identity: &Identity) -> Result<(), Fault> {
         "Put the board into the red bin.",
     )
     .exit(Exit::WrongChip)
-    .code("E-241")
+    .code(TOO_OLD)
     .detail(format!("variant {}, the recipe asks for build code {} or later", identity.variant, at_least.value)))
 }
 
@@ -645,6 +668,9 @@ fn refused(what: &str, next: &str, exit: Exit, code: &str, detail: &str) -> Faul
 
 /// Code of a unit whose board may be finished without a record.
 const MAYBE_FINISHED: &str = "H-330";
+/// Code of silicon that is too old for the product: what the board is was read, and no bench, label or second try changes
+/// it. Touched or not, that is a FAIL.
+const TOO_OLD: &str = "E-241";
 /// Code of a unit that was tried too often.
 const TOO_OFTEN: &str = "H-331";
 
@@ -656,6 +682,24 @@ fn not_ours(detail: &str) -> Fault {
 
 fn another_board(detail: &str) -> Fault {
     refused("this board and this label do not belong together", BLUE_RACK, Exit::Duplicate, "B-411", detail)
+}
+
+fn not_its_board(seen: DeviceId, recorded: DeviceId) -> Fault {
+    let detail =
+        format!("its port is open and it is device {seen}; the unit of the label is closed and device {recorded}");
+    refused("this label belongs to another board, which is finished", BLUE_RACK, Exit::Duplicate, "B-413", &detail)
+}
+
+fn cannot_tell(detail: &str) -> Fault {
+    let what = "this label is finished, but nothing shows that this is its board";
+    // Short: on the small screen it has one row.
+    let next = "Blue rack, call the supervisor: check that this is its board.";
+    refused(what, next, Exit::Duplicate, "B-414", detail)
+}
+
+fn no_longer_finished(device: DeviceId) -> Fault {
+    let detail = format!("device {device} is closed by its record, and its port is open");
+    refused("this unit was finished, and its board is so no more", BLUE_RACK, Exit::UnitFailed, "B-415", &detail)
 }
 
 fn may_be_finished(line: &str) -> Fault {
@@ -712,7 +756,7 @@ pub fn look_evidence(seen: &Seen, at: crate::clock::Millis) -> Vec<Evidence> {
         at,
     };
     let life = match &seen.life {
-        Life::Seen(line) => statement("arrival.life", Method::BootObserved, Some(line.clone())),
+        Life::Boots(line) | Life::Seen(line) => statement("arrival.life", Method::BootObserved, Some(line.clone())),
         Life::Silent => statement("arrival.life", Method::NegativeProbe, Some("silent".to_owned())),
         Life::NotObservable => statement("arrival.life", Method::Unobservable, None),
     };

@@ -244,8 +244,8 @@ pub trait Family: Sync {
     /// The words that close the debug port, in the order they are written.
     fn lock_words(&self) -> Vec<Word>;
 
-    /// Whether a build code is at least the one asked for, as `F0` and `Fxx`.
-    fn at_least(&self, variant: &str, build_code: &str) -> bool;
+    /// Whether silicon of this variant, as `AAF0`, has at least the build code asked for. What cannot be read has not.
+    fn at_least(&self, variant: &str, build_code: &recipe::BuildCode) -> bool;
 
     /// Looks once, from a cold connect, without changing anything.
     ///

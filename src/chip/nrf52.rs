@@ -182,11 +182,8 @@ impl Family for Nrf52840 {
         vec![whole("uicr.approtect", UICR_APPROTECT, APPROTECT_CLOSED)]
     }
 
-    fn at_least(&self, variant: &str, build_code: &str) -> bool {
-        let code = variant.get(2..4).unwrap_or_default();
-        let pairs = code.chars().zip(build_code.chars()).filter(|(_, asked)| *asked != 'x');
-        let differs = pairs.map(|(has, asked)| has.cmp(&asked)).find(|order| order.is_ne());
-        code.len() == 2 && differs.is_none_or(std::cmp::Ordering::is_gt)
+    fn at_least(&self, variant: &str, build_code: &recipe::BuildCode) -> bool {
+        build_code.is_reached_by(variant)
     }
 
     fn look(&self, peek: &mut dyn Peek) -> Result<Look, Broke> {

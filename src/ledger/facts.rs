@@ -110,7 +110,7 @@ pub struct StampIntent {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Ending {
-    /// The unit is not what was ordered; it may be tried again.
+    /// The board is not what was ordered; the label may be tried again. Where no run was opened, the board was not touched.
     Fail,
     /// The bench's fault; it may be tried again.
     Retry,

@@ -91,6 +91,16 @@ pub(super) fn duplicate(what: String, next: &str) -> Fault {
     Fault::new(Party::Supervisor, what, next).exit(Exit::Duplicate).code("L-111")
 }
 
+pub(super) fn at_work(serial: &Serial, site: &str) -> Fault {
+    Fault::new(
+        Party::Operator,
+        format!("{serial} is being worked on at {site}"),
+        "Wait for the verdict there. This board was not touched: scan the label that is on it.",
+    )
+    .exit(Exit::Duplicate)
+    .code("L-112")
+}
+
 pub(super) fn held(serial: &Serial, why: &str) -> Fault {
     Fault::new(
         Party::Supervisor,

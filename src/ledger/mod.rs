@@ -110,6 +110,8 @@ pub struct Ledger {
     clock: Arc<dyn Clock>,
     /// Sequence number and hash of the last entry, as far as this process knows.
     head: (u64, Digest),
+    /// The entry with which this process opened it.
+    opened: u64,
     /// The latest time any entry bears.
     latest: String,
     /// Why nothing more is written: after a failed sync nobody knows what the disk holds.
@@ -171,6 +173,7 @@ impl Ledger {
             opening: self.opening.clone(),
             clock: Arc::clone(&self.clock),
             head: self.head,
+            opened: self.opened,
             latest: self.latest.clone(),
             ailing: self.ailing.clone(),
             _lock: None,
@@ -180,7 +183,7 @@ impl Ledger {
     /// Keeps a fact: when this returns, a power cut can no longer take it away.
     ///
     /// # Errors
-    /// A rule of the records forbids it (L-107, L-108, L-111, L-113, X-110), or it could not be written (L-130).
+    /// A rule of the records forbids it (L-107, L-108, L-111, L-112, L-113, X-110), or it could not be written (L-130).
     /// Nothing is half-recorded: the next call finds the chain as it was.
     pub fn keep<F: Fact>(&mut self, fact: F) -> Result<Durable<F>, Fault> {
         let body = entry::canonical(&fact)?;
@@ -246,13 +249,14 @@ impl Ledger {
         let chain = if records.is_new()? { Chain::NONE } else { records.verify()? };
         let head = (chain.entries, chain.head);
         let latest = records.latest()?;
-        let mut ledger = Self { records, opening, clock, head, latest, ailing: None, _lock: lock };
+        let mut ledger = Self { records, opening, clock, head, opened: head.0, latest, ailing: None, _lock: lock };
         ledger.same_lot()?;
-        ledger.keep(facts::Opened {
+        let opened = ledger.keep(facts::Opened {
             tool: ledger.opening.tool.clone(),
             sqlite: rusqlite::version().to_owned(),
             schema: store::VERSION,
         })?;
+        ledger.opened = opened.seq();
         ledger.settle();
         Ok(ledger)
     }
@@ -292,7 +296,7 @@ impl Ledger {
         if last(&change)? != self.head {
             return Err(fault::tampered("somebody else wrote into the records while this station worked").into());
         }
-        standing::permit(kind, about, &body, &before(&change, about)?)?;
+        standing::permit(kind, about, &body, &before(&change, about, self.opened)?)?;
         golden_is_kept(&change, kind, &body)?;
         let seq = self.head.0 + 1;
         let wall = self.clock.wall();
@@ -482,8 +486,9 @@ fn last(change: &Transaction<'_>) -> Result<(u64, Digest), rusqlite::Error> {
     Ok(found.unwrap_or((0, Digest([0; 32]))))
 }
 
-fn before(conn: &Connection, about: &About) -> Result<Before, Fault> {
+fn before(conn: &Connection, about: &About, opened: u64) -> Result<Before, Fault> {
     Ok(Before {
+        opened,
         story: about.serial.as_ref().map_or_else(|| Ok(Story::default()), |serial| story(conn, serial))?,
         device: about.device.map_or(Ok(DeviceStanding::Unknown), |device| of_device(conn, device))?,
     })

@@ -122,6 +122,8 @@ pub(super) struct Story {
     locked_intent: bool,
     released: bool,
     pub(super) attempts: u64,
+    /// Where the last run was opened.
+    site: Option<String>,
     /// How the last run ended, if its end was recorded and was no PASS.
     pub(super) stopped: Option<facts::Ending>,
 }
@@ -137,7 +139,7 @@ impl Story {
 
     fn hear(&mut self, entry: &Entry) {
         match entry.kind {
-            Kind::EraseIntent => self.begin(RunId(entry.seq)),
+            Kind::EraseIntent => self.begin(entry),
             Kind::Bound => {
                 self.device = entry.device;
                 self.stage = Stage::Bound;
@@ -161,8 +163,9 @@ impl Story {
         }
     }
 
-    fn begin(&mut self, run: RunId) {
-        self.run = Some(run);
+    fn begin(&mut self, entry: &Entry) {
+        self.run = Some(RunId(entry.seq));
+        self.site = facts::read::<facts::EraseIntent>(&entry.body).map(|intent| intent.site);
         self.stage = Stage::Opened;
         self.state = State::Open;
         self.stopped = None;
@@ -223,6 +226,13 @@ impl Story {
         }
     }
 
+    /// The other site at which this unit is being worked on: its run was opened since the ledger was, and is not over.
+    /// A run of an earlier process is nobody's any more, and is resumed.
+    fn elsewhere(&self, site: &str, opened: u64) -> Option<&str> {
+        let under_way = self.stage != Stage::Over && self.run.is_some_and(|run| run.0 > opened);
+        self.site.as_deref().filter(|at| under_way && *at != site)
+    }
+
     /// What a device bound here may still be used for; `None` if it is free to take another label.
     pub(super) fn binds(&self, serial: &Serial, device: DeviceId) -> Option<DeviceStanding> {
         let bound = self.device == Some(device) && !matches!(self.state, State::Void);
@@ -240,6 +250,8 @@ impl Story {
 pub(super) struct Before {
     pub(super) story: Story,
     pub(super) device: DeviceStanding,
+    /// Where this process's entries begin.
+    pub(super) opened: u64,
 }
 
 /// Whether the fact may follow what is recorded. News is always recorded; only what grants something is refused here.
@@ -269,6 +281,9 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn may_begin(&self, body: &str) -> Result<(), Fault> {
         let intent = facts::read::<facts::EraseIntent>(body).ok_or_else(|| fault::ours("no erase intent"))?;
+        if let Some(site) = self.before.story.elsewhere(&intent.site, self.before.opened) {
+            return Err(fault::at_work(self.serial, site));
+        }
         let resumes = match self.before.story.standing() {
             Standing::Free => None,
             Standing::Open { run, .. } => Some(run),

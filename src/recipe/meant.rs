@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Boot, BootRegion, DeviceKeys, Image, Lock, NsibStorage, Placed, Product, SerialRule, SerialStamp, Silicon, Slots,
-    decryption, devices,
+    Boot, BootRegion, BuildCode, DeviceKeys, Image, Lock, NsibStorage, Placed, Product, SerialRule, SerialStamp,
+    Silicon, Slots, decryption, devices,
     keyring::Keyring,
     shelf::Shelf,
     storage::is_set,
@@ -204,14 +204,14 @@ impl Reading<'_> {
         self.unread(key_hash.as_ref(), counter.as_ref());
         self.uncounted(counter.as_ref(), &images);
         let digest = digest(&source, &keys, &images, &vouched);
-        let silicon = written.silicon.as_ref()?;
+        let silicon = self.silicon(written);
         Some(Product {
             code: written.product.as_ref()?.value.clone(),
             title: written.title.as_ref()?.value.clone(),
             digest,
             symbols: symbols(&digest),
             chip: written.chip.clone()?,
-            silicon: Silicon { at_least: silicon.at_least.clone(), ships: silicon.ships.as_ref()?.value },
+            silicon: silicon?,
             arrives: written.arrives.as_ref()?.value,
             serial: serial?,
             keys: keys.into_map(),
@@ -232,6 +232,22 @@ impl Reading<'_> {
             open: std::mem::take(&mut self.open),
             source,
         })
+    }
+
+    fn silicon(&mut self, written: &Written) -> Option<Silicon> {
+        let silicon = written.silicon.as_ref()?;
+        let at_least = match &silicon.at_least {
+            None => None,
+            // Without what was asked for, older silicon would do.
+            Some(code) => match code.value.parse::<BuildCode>() {
+                Ok(parsed) => Some(code.with(parsed)),
+                Err(bad) => {
+                    self.note(code.problem(format!("`at_least` {bad}")));
+                    return None;
+                }
+            },
+        };
+        Some(Silicon { at_least, ships: silicon.ships.as_ref()?.value })
     }
 
     fn serial_rule(&mut self, written: &Written) -> Option<SerialRule> {

@@ -29,6 +29,7 @@ mod nsib;
 mod release;
 mod serial;
 mod shelf;
+mod silicon;
 mod slots;
 mod storage;
 mod symbols;
@@ -39,6 +40,7 @@ pub use crate::page::{Place, Placed};
 pub use devices::DeviceKeys;
 pub use serial::{BadPattern, Check, SerialRule, WrongSerial};
 pub use shelf::{Carried, Disk, STAND_INS, Shelf};
+pub use silicon::{BadBuildCode, BuildCode};
 pub use symbols::symbols;
 pub use written::{Arrives, Form, Inside, Is, NfcPins, Pin, ReadBy, Ships, Volts};
 
@@ -104,7 +106,7 @@ pub struct Product {
 #[derive(Clone, Debug)]
 pub struct Silicon {
     /// Lowest build code, as `Fxx`.
-    pub at_least: Option<Placed<String>>,
+    pub at_least: Option<Placed<BuildCode>>,
     /// How a virgin part's debug port arrives.
     pub ships: Ships,
 }

@@ -67,7 +67,7 @@ pub(super) struct Written {
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields, rename = "Silicon")]
 pub(super) struct WrittenSilicon {
-    /// Lowest build code that may be used, as "Fxx"; older ones are refused.
+    /// Lowest build code that may be used, as "Fxx" or "F0"; older ones are refused.
     pub(super) at_least: Option<Placed<String>>,
     /// Whether the debug port of a virgin part is open or closed.
     #[schemars(required)]

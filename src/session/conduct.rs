@@ -11,13 +11,10 @@ use crate::{
     ident::Serial,
     ledger::{DeviceStanding, Durable, Ledger, Standing, evidence::Evidence, facts},
     link::{Hand, Wire},
-    plan::Lot,
+    plan::{BootLine, Golden, Lot},
     run::{self, Action, Ending, Life, Order, Run, Seen, Step, Turn},
     session::news::{Answer, Event, Outcome, Progress, Site, Verdict},
 };
-
-/// How long a closed board is listened to where the recipe does not say how fast its firmware speaks, in milliseconds.
-const LIFE_MS: u64 = 1_000;
 
 /// Everything one site works with.
 pub struct Workplace<'a> {
@@ -122,22 +119,35 @@ impl Workplace<'_> {
                 seen.device = open(self.ledger).device(identity.device)?;
                 seen.identity = Some(identity);
             }
-            Port::Closed => seen.life = self.life()?,
+            Port::Closed => {
+                let boot = self.boot_line(&seen.standing)?;
+                seen.life = self.life(boot.as_ref())?;
+            }
         }
         Ok(seen)
     }
 
+    /// What this unit says when it is finished: what its own record asks for, or else what is built today.
+    fn boot_line(&self, standing: &Standing) -> Result<Option<BootLine>, Fault> {
+        let Standing::Passed { run, .. } = standing else { return Ok(self.lot.golden.boot.clone()) };
+        let ledger = open(self.ledger);
+        let intent = ledger.records().intent(*run)?;
+        let bytes = intent.map(|intent| ledger.golden(&intent.golden)).transpose()?.flatten();
+        // A golden state that cannot be read asks for nothing that could be heard: then no board is taken for finished.
+        Ok(bytes.and_then(|bytes| Golden::from_bytes(&bytes).ok()).and_then(|golden| golden.boot))
+    }
+
     /// Nudges a closed board and listens: a finished unit says its boot line, a virgin one says nothing.
-    fn life(&mut self) -> Result<Life, Fault> {
-        if !self.console.listens() || self.lot.golden.boot.is_none() {
-            return Ok(Life::NotObservable);
-        }
-        let within = self.lot.golden.boot.as_ref().map_or(LIFE_MS, |boot| boot.within_ms);
+    fn life(&mut self, boot: Option<&BootLine>) -> Result<Life, Fault> {
+        let Some(boot) = boot.filter(|_| self.console.listens()) else { return Ok(Life::NotObservable) };
         self.console.forget();
         let family = self.lot.family;
         let nudged = family.reset(&mut Hand::new(self.wire, family.guarded()), Reset::Soft);
         nudged.map_err(|broke| chip::unanswered(&broke))?;
-        Ok(self.console.anything(within).map_or(Life::Silent, Life::Seen))
+        Ok(match self.console.wait_for(&boot.uart, boot.within_ms) {
+            Some(line) => Life::Boots(line),
+            None => self.console.anything(0).map_or(Life::Silent, Life::Seen),
+        })
     }
 
     fn perform(&mut self, run: &mut Run<'_>, action: Action) -> run::Outcome {
@@ -341,7 +351,8 @@ fn outcome(lot: &Lot, serial: &Serial, run: Option<crate::ident::RunId>, ending:
         Ending::DoneAlready { run, device, seq } => Outcome {
             run: Some(run),
             device: Some(device),
-            next: "This unit is finished. Take the board out and put it with the good ones.".to_owned(),
+            beside: "boot seen".to_owned(),
+            next: "This unit is finished: put the board with the good ones.".to_owned(),
             entry: Some(seq),
             ..plain(Verdict::DoneAlready, Exit::Duplicate)
         },

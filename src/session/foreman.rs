@@ -50,12 +50,12 @@ pub type Judge = Box<dyn Fn(&str) -> Result<Serial, String> + Send>;
 enum Phase {
     /// Takes a scan as soon as a board appears.
     Idle,
-    /// A unit is on its way.
-    Running,
+    /// This unit is on its way.
+    Running(Serial),
     /// Contact was lost or the like: the same label may be scanned again with the board in place.
     Retry(Serial),
-    /// A verdict stands until the board is gone, and a FAIL until it is binned as well.
-    Verdict { gone: bool, binned: bool },
+    /// The verdict of this unit stands until its board is gone, and a FAIL until it is binned as well.
+    Verdict { serial: Option<Serial>, gone: bool, binned: bool },
 }
 
 #[derive(Clone, Debug)]
@@ -172,6 +172,9 @@ impl Foreman {
         if let Some(site) = self.places.iter().position(retrying).map(Site).filter(meant) {
             return self.run(site, serial);
         }
+        if let Some(why) = self.in_hand(&serial) {
+            return refused(serial.as_str(), why);
+        }
         let fresh: Vec<Site> = self.fresh().into_iter().filter(meant).collect();
         match fresh.as_slice() {
             [] => {
@@ -186,6 +189,22 @@ impl Foreman {
         }
     }
 
+    /// Why a label cannot be given to another site: a second board would be made into the same unit, and erased for it.
+    fn in_hand(&self, serial: &Serial) -> Option<String> {
+        self.places.iter().zip(&self.bench.sites).find_map(|(place, name)| match &place.phase {
+            Phase::Running(unit) if unit == serial => {
+                Some(format!("this label is being worked on at {name}: scan the label of the other board"))
+            }
+            Phase::Retry(unit) if unit == serial && place.present => {
+                Some(format!("this label is in hand at {name}: scan it for that board, or take that board out first"))
+            }
+            Phase::Verdict { serial: Some(unit), gone: false, .. } if unit == serial => {
+                Some(format!("this label has its verdict at {name}: take that board out, scan the label of the other"))
+            }
+            Phase::Idle | Phase::Running(_) | Phase::Retry(_) | Phase::Verdict { .. } => None,
+        })
+    }
+
     fn fresh(&self) -> Vec<Site> {
         let free = |place: &Place| place.phase == Phase::Idle && place.present;
         let sites = self.places.iter().enumerate();
@@ -194,11 +213,11 @@ impl Foreman {
 
     fn why_none(&self) -> String {
         let any = |wanted: fn(&Phase) -> bool| self.places.iter().any(|place| wanted(&place.phase));
-        if any(|phase| matches!(phase, Phase::Verdict { gone: true, binned: false })) {
+        if any(|phase| matches!(phase, Phase::Verdict { gone: true, binned: false, .. })) {
             "the failed board first: put it into the red bin and scan the bin".to_owned()
         } else if any(|phase| matches!(phase, Phase::Verdict { .. } | Phase::Retry(_))) {
             "no new board is in: take the finished board out, put the next one in, then scan".to_owned()
-        } else if any(|phase| *phase == Phase::Running) {
+        } else if any(|phase| matches!(phase, Phase::Running(_))) {
             "busy: wait for the verdict, or put another board into a free site".to_owned()
         } else {
             "no board is in: put it into the fixture first, then scan its label".to_owned()
@@ -221,7 +240,7 @@ impl Foreman {
     fn run(&mut self, site: Site, serial: Serial) -> Reaction {
         self.pending = None;
         if let Some(place) = self.places.get_mut(site.0) {
-            place.phase = Phase::Running;
+            place.phase = Phase::Running(serial.clone());
         }
         Reaction { events: Vec::new(), orders: vec![Order::Run(site, serial)] }
     }
@@ -245,7 +264,7 @@ impl Foreman {
         match &mut place.phase {
             Phase::Verdict { gone, .. } if !present => *gone = true,
             Phase::Retry(_) if !present => place.phase = Phase::Idle,
-            Phase::Idle | Phase::Running | Phase::Retry(_) | Phase::Verdict { .. } => {}
+            Phase::Idle | Phase::Running(_) | Phase::Retry(_) | Phase::Verdict { .. } => {}
         }
         let mut events = self.cleared(site);
         if events.is_empty() {
@@ -256,9 +275,9 @@ impl Foreman {
 
     /// Ends a verdict that has nothing left to wait for, and tells what stands in the fixture now.
     fn cleared(&mut self, site: Site) -> Vec<Event> {
-        let done = Phase::Verdict { gone: true, binned: true };
+        let done = |phase: &Phase| matches!(phase, Phase::Verdict { gone: true, binned: true, .. });
         match self.places.get_mut(site.0) {
-            Some(place) if place.phase == done => place.phase = Phase::Idle,
+            Some(place) if done(&place.phase) => place.phase = Phase::Idle,
             Some(_) | None => return Vec::new(),
         }
         let mut events = vec![Event::Board { site, presence: Presence::Absent }];
@@ -271,7 +290,7 @@ impl Foreman {
     fn seen(&self, site: Site) -> Presence {
         match self.places.get(site.0) {
             Some(Place { present: true, phase: Phase::Idle | Phase::Retry(_) }) => Presence::Fresh,
-            Some(Place { present: true, phase: Phase::Running | Phase::Verdict { .. } }) => Presence::Served,
+            Some(Place { present: true, phase: Phase::Running(_) | Phase::Verdict { .. } }) => Presence::Served,
             Some(Place { present: false, .. }) | None => Presence::Absent,
         }
     }
@@ -281,7 +300,7 @@ impl Foreman {
         let phase = match (&outcome.verdict, &outcome.serial) {
             (Verdict::Retry, Some(serial)) => Phase::Retry(serial.clone()),
             (Verdict::Retry, None) | (Verdict::Pass | Verdict::Fail | Verdict::Hold | Verdict::DoneAlready, _) => {
-                Phase::Verdict { gone: false, binned }
+                Phase::Verdict { serial: outcome.serial.clone(), gone: false, binned }
             }
         };
         if let Some(place) = self.places.get_mut(site.0) {
@@ -301,7 +320,7 @@ impl Foreman {
     }
 
     fn dismiss_when_idle(&mut self) -> Reaction {
-        let busy = self.places.iter().any(|place| place.phase == Phase::Running);
+        let busy = self.places.iter().any(|place| matches!(place.phase, Phase::Running(_)));
         if busy || !self.leaving || self.dismissed {
             return Reaction::default();
         }
@@ -419,6 +438,40 @@ mod tests {
         assert!(at(&mut foreman, 0).orders.is_empty(), "though the other site has the only new board");
         put_in(&mut foreman, 0);
         assert_eq!(at(&mut foreman, 0).orders, [Order::Run(Site(0), "A1".parse().unwrap())]);
+    }
+
+    #[test]
+    fn a_label_in_hand_at_one_site_is_given_to_no_other() {
+        let mut foreman = foreman(None);
+        let at = |foreman: &mut Foreman, site| foreman.command(Command::ScanAt("A1".to_owned(), Site(site)));
+        put_in(&mut foreman, 0);
+        assert_eq!(scan(&mut foreman, "A1").orders.len(), 1);
+        put_in(&mut foreman, 1);
+        assert!(why(&scan(&mut foreman, "A1")).contains("being worked on at left"));
+        assert!(why(&at(&mut foreman, 1)).contains("being worked on at left"));
+        end(&mut foreman, 0, Verdict::Retry, "A1");
+        assert!(why(&at(&mut foreman, 1)).contains("in hand at left"));
+        assert_eq!(scan(&mut foreman, "A1").orders, [Order::Run(Site(0), "A1".parse().unwrap())]);
+        end(&mut foreman, 0, Verdict::Pass, "A1");
+        assert!(why(&scan(&mut foreman, "A1")).contains("its verdict at left"));
+        assert_eq!(scan(&mut foreman, "A2").orders, [Order::Run(Site(1), "A2".parse().unwrap())]);
+        end(&mut foreman, 1, Verdict::Pass, "A2");
+        for site in [0, 1] {
+            take_out(&mut foreman, site);
+            put_in(&mut foreman, site);
+        }
+        assert_eq!(at(&mut foreman, 1).orders.len(), 1, "the records judge a board that was put in anew");
+    }
+
+    #[test]
+    fn a_label_that_waits_for_its_site_to_be_named_is_begun_once() {
+        let mut foreman = foreman(None);
+        put_in(&mut foreman, 0);
+        put_in(&mut foreman, 1);
+        scan(&mut foreman, "A1");
+        assert_eq!(foreman.command(Command::Choose(Site(0))).orders.len(), 1);
+        assert!(foreman.command(Command::Choose(Site(1))).orders.is_empty());
+        assert!(why(&scan(&mut foreman, "A1")).contains("being worked on at left"));
     }
 
     #[test]

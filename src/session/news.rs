@@ -57,7 +57,7 @@ pub enum Verdict {
     Retry,
     /// The board's state cannot be proven.
     Hold,
-    /// This unit is finished already; nothing was touched.
+    /// This unit is finished already, and the board was heard to boot; nothing was changed.
     DoneAlready,
 }
 

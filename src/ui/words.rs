@@ -25,7 +25,7 @@ pub const fn meaning(verdict: Verdict) -> &'static str {
         Verdict::Fail => "the board is not what was ordered",
         Verdict::Retry => "the bench's fault, not the board's",
         Verdict::Hold => "nobody can prove the board's state",
-        Verdict::DoneAlready => "finished before; nothing was touched",
+        Verdict::DoneAlready => "finished before; it boots, nothing changed",
     }
 }
 

@@ -31,6 +31,13 @@ fn a_unit_scanned_twice_is_done_already_and_not_touched() {
     assert_eq!(before["counters"]["word_writes"], after["counters"]["word_writes"]);
     bench.is_whole();
     bench.truth("site-1", &label(1));
+    bench.boards.order("site-1", "swap");
+    let fresh = bench.boards.order("site-1", "status");
+    let other = bench.scan(&[&label(1)]);
+    assert_eq!((exit(&other), verdict(&other)), (11, "HOLD".to_owned()), "{}", stdout(&other));
+    let left = bench.boards.order("site-1", "status");
+    assert_eq!(left["counters"]["erases"], fresh["counters"]["erases"], "a board was erased for a finished label");
+    assert_eq!(bench.unit(&label(1)).unwrap()["verdict"], "PASS");
 }
 
 #[test]

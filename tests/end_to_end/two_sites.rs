@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     at_once,
     bench::{BOOT, Bench, verdicts},
+    boards::Boards,
     exit, label,
     line::Line,
     pause, stderr,
@@ -51,6 +52,35 @@ fn two_units_at_once_both_pass_each_as_its_own_board() {
     bench.truth("left", &label(1));
     bench.truth("right", &label(2));
     bench.is_whole();
+}
+
+#[test]
+fn a_label_scanned_twice_is_begun_once_and_the_other_board_is_not_touched() {
+    let bench = Bench::of(Boards::serve(2, &["--pace", "silicon"]));
+    let before = bench.boards.order("right", "counters");
+    let mut line = Line::start(&mut bench.line());
+    line.scan(&format!("{}@left", label(1)));
+    line.begins(0, "program");
+    for again in [label(1), format!("{}@right", label(1))] {
+        line.scan(&again);
+        let why = line.refused();
+        assert!(why.starts_with("this label") && why.contains("at left"), "{why}");
+    }
+    assert_eq!(line.verdict_of(0)["verdict"], "PASS");
+    line.scan(&label(1));
+    assert!(line.refused().contains("take that board out"));
+    line.scan(&label(2));
+    assert_eq!(line.verdict(1)["verdict"], "PASS");
+    let (exit, told) = line.leave();
+    assert_eq!((exit, verdicts(&told).len()), (2, 2), "two units passed, and scans were not taken");
+    assert_eq!(bench.entries(&label(1)).iter().filter(|kind| *kind == "erase_intent").count(), 1);
+    let after = bench.boards.order("right", "counters");
+    let erases = |board: &Value| board["counters"]["erases"].as_u64().unwrap();
+    assert_eq!(erases(&after), erases(&before) + 1, "the board at right is only what its own label says");
+    for (site, unit) in [("left", 1), ("right", 2)] {
+        assert_eq!(bench.unit(&label(unit)).unwrap()["device_id"], bench.boards.device(site));
+        bench.truth(site, &label(unit));
+    }
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! One unit from scan to lock, and everything that guards the next one from it.
 
-use std::sync::Arc;
+use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use rootstamp::{
     fault::Exit,
     ledger::{Disposition, Kind, Standing},
     session::news::{Outcome, Verdict},
-    virtual_board::{Faults, Latch, Silicon, Slot, Span, lock},
+    virtual_board::{Faults, Latch, Shared, Silicon, Slot, Span, lock},
 };
 
 use super::{FIRST, Line, OTHER, label, line, smallest_but, virgin, without_boot};
@@ -34,15 +34,91 @@ fn a_virgin_board_of_every_silicon_passes_and_its_own_cells_say_so() {
 }
 
 #[test]
-fn a_unit_scanned_twice_is_done_already_and_its_board_is_not_touched() {
+fn a_unit_scanned_twice_is_done_already_and_no_cell_of_its_board_changes() {
     for (silicon, latch) in KINDS {
         let mut line = line(silicon, latch);
         let label = label(&line.lot, 1);
         line.scan(&label);
-        let before = lock(&line.slot).counters().transactions;
+        let cells = lock(&line.slot).board().unwrap().fingerprint();
         let outcome = line.scan(&label);
         assert_eq!((outcome.verdict, outcome.exit), (Verdict::DoneAlready, Exit::Duplicate));
-        assert_eq!(lock(&line.slot).counters().transactions, before);
+        assert_eq!((outcome.beside.as_str(), outcome.next.contains("good ones")), ("boot seen", true));
+        assert_eq!(lock(&line.slot).board().unwrap().fingerprint(), cells);
+    }
+}
+
+/// Another virgin board, the unit's own after somebody erased it, and one that nobody hears.
+#[test]
+fn the_label_of_a_finished_unit_never_sends_a_board_to_the_good_ones_that_does_not_show_it_is_finished() {
+    for (silicon, latch) in KINDS {
+        for (mut line, listens) in [(line(silicon, latch), true), (deaf(silicon, latch), false)] {
+            let label = label(&line.lot, 1);
+            assert_eq!(line.scan(&label).verdict, Verdict::Pass);
+            let own = lock(&line.slot).board().unwrap().clone();
+            let open = silicon == Silicon::Old;
+            for (board, code_of_open, exit_of_open) in [
+                (virgin(silicon, latch, OTHER), "B-413", Exit::Duplicate),
+                (virgin(silicon, latch, FIRST), "B-415", Exit::UnitFailed),
+            ] {
+                let cells = board.fingerprint();
+                line.put_in(board);
+                let outcome = line.scan(&label);
+                let (expected, exit) = if open { (code_of_open, exit_of_open) } else { ("B-414", Exit::Duplicate) };
+                assert_eq!((code(&outcome), outcome.exit), ((Verdict::Hold, expected), exit), "{outcome:#?}");
+                assert!(!outcome.next.contains("good ones"), "{}", outcome.next);
+                assert_eq!(lock(&line.slot).board().unwrap().fingerprint(), cells, "{silicon:?} {latch:?}");
+                assert!(matches!(line.standing(&label), Standing::Passed { .. }));
+            }
+            line.put_in(own);
+            let outcome = line.scan(&label);
+            let expected = if listens { (Verdict::DoneAlready, "") } else { (Verdict::Hold, "B-414") };
+            assert_eq!(code(&outcome), expected, "{silicon:?} {latch:?} {outcome:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_finished_unit_is_asked_for_the_boot_line_of_its_own_record() {
+    let mut line = line(Silicon::Old, Latch::Strict);
+    let label = label(&line.lot, 1);
+    assert_eq!(line.scan(&label).verdict, Verdict::Pass);
+    // The lot of today speaks otherwise; the unit is asked for what its own record says.
+    let mut lot = (*line.lot).clone();
+    lot.golden.boot.as_mut().unwrap().uart = "T1 boot 2.0.0".to_owned();
+    line.lot = Arc::new(lot);
+    assert_eq!(line.scan(&label).verdict, Verdict::DoneAlready);
+    lock(&line.slot).set_faults(Faults { no_ack: Some(Span::from(1)), ..Faults::default() });
+    assert_eq!(code(&line.scan(&label)), (Verdict::Retry, "R-101"), "a board that does not answer is not there");
+}
+
+/// The session asks before it hands a scan out; this is what holds where that is got round.
+#[test]
+fn a_label_that_is_worked_on_at_one_site_changes_no_cell_of_a_board_at_another() {
+    for (silicon, latch) in KINDS {
+        for step in ["erase", "identify", "program", "read back", "stamp", "verify", "lock", "confirm lock"] {
+            let mut left = line(silicon, latch);
+            let slot = Slot::with(virgin(silicon, latch, OTHER)).shared();
+            let mut right = Line::at("right", Arc::clone(&left.lot), Arc::clone(&slot), Arc::clone(&left.ledger));
+            let cells = lock(&slot).board().unwrap().fingerprint();
+            let (label, scanned) = (label(&left.lot, 1), Rc::new(Cell::new(0)));
+            let (again, scans, others) = (label.clone(), Rc::clone(&scanned), Rc::clone(&left.wire.of_others));
+            let beside = move |_: &Shared| {
+                let outcome = right.scan(&again);
+                assert_eq!((outcome.verdict, outcome.exit), (Verdict::Hold, Exit::Duplicate), "{step}");
+                // An open board shows by itself that it is not the one this label is bound to by then.
+                let bound = silicon == Silicon::Old && step != "erase" && step != "identify";
+                let expected = if bound { "B-411" } else { "L-112" };
+                assert_eq!(code(&outcome).1, expected, "{step} {outcome:#?}");
+                others.borrow_mut().extend(outcome.entry);
+                scans.set(scans.get() + 1);
+            };
+            left.at_step = Some((step, Box::new(beside)));
+            let outcome = left.scan(&label);
+            assert_eq!(outcome.verdict, Verdict::Pass, "{silicon:?} {latch:?} {step}: {outcome:#?}");
+            assert_eq!(scanned.get(), 1, "{step}");
+            assert_eq!(lock(&slot).board().unwrap().fingerprint(), cells, "{silicon:?} {latch:?} {step}");
+            assert!(matches!(left.standing(&label), Standing::Passed { .. }));
+        }
     }
 }
 

@@ -151,7 +151,10 @@ fn old_silicon_under_a_recipe_that_asks_for_newer_is_left_as_it_came() {
         let label = label(&line.lot, 1);
         let before = lock(&line.slot).board().unwrap().fingerprint();
         let outcome = line.scan(&label);
-        assert_eq!((code(&outcome).1, outcome.exit), ("E-241", Exit::WrongChip), "{outcome:#?}");
+        assert_eq!((code(&outcome), outcome.exit), ((Verdict::Fail, "E-241"), Exit::WrongChip), "{outcome:#?}");
+        assert!(outcome.next.contains("red bin"), "{}", outcome.next);
+        let record = line.ledger.lock().unwrap().records().unit_record(&label.parse().unwrap()).unwrap().unwrap();
+        assert_eq!((record.verdict, record.standing), ("FAIL", "free"), "the screen, the record and the bin are one");
         assert_eq!(lock(&line.slot).board().unwrap().fingerprint(), before);
         // A closed one tells only after its erase; it fails then, and is not bound.
         let closed = virgin(Silicon::Old, latch, FIRST).holding(0x1000_1208, &[0; 4]);

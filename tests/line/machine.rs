@@ -8,6 +8,7 @@ use rootstamp::{
     clock::Millis,
     fault::{Fault, Party},
     gate::{self, Boot},
+    ident::{DeviceId, RunId},
     ledger::{DeviceStanding, Durable, Standing, facts},
     link::Hand,
     plan::Lot,
@@ -133,6 +134,32 @@ fn odd_outcome(lot: &Arc<Lot>, kind: usize) -> Outcome {
             let serial = label(lot, 2).parse().unwrap();
             let voided = facts::Voided { run, serial, device, because: "test".to_owned(), by_run: run };
             Outcome::KeptVoided(unit.keep(voided))
+        }
+    }
+}
+
+#[test]
+fn a_closed_board_with_a_finished_label_is_done_only_if_it_says_what_its_record_asks_for() {
+    let lot = Arc::new(smallest(Silicon::Hardened));
+    let said = |line: &str| line.to_owned();
+    for (life, done) in [
+        (Life::Boots(said("T1 boot 1.0.0")), true),
+        (Life::Seen(said("another firmware")), false),
+        (Life::Silent, false),
+        (Life::NotObservable, false),
+    ] {
+        let (mut line, order) = unit(&lot, 1, FIRST);
+        let (port, look) = chip::classify(lot.family, &mut Hand::new(&mut line.wire, lot.family.guarded())).unwrap();
+        let device = DeviceId::from_words(1, 2).unwrap();
+        let standing = Standing::Passed { run: RunId(2), device, seq: 6 };
+        let seen = Seen { standing, port, look, identity: None, device: DeviceStanding::Unknown, life: life.clone() };
+        match Run::new(&lot, order).begin(&seen) {
+            Turn::Over(Ending::DoneAlready { seq: 6, .. }) => assert!(done, "{life:?}"),
+            Turn::Do(Action::KeepStopped(stopped)) => {
+                assert_eq!((stopped.fault.code.as_str(), stopped.verdict), ("B-414", facts::Ending::Refused));
+                assert!(!done && !stopped.touched && stopped.run.is_none(), "{life:?}");
+            }
+            _ => panic!("{life:?}"),
         }
     }
 }

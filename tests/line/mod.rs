@@ -121,6 +121,7 @@ pub(crate) struct Line {
     console: Box<dyn Console>,
     pub(crate) ledger: Arc<Mutex<Ledger>>,
     pub(crate) lot: Arc<Lot>,
+    site: &'static str,
     clock: Arc<Frozen>,
     pub(crate) events: Vec<Event>,
     /// Does something to the board when this step begins.
@@ -141,14 +142,19 @@ impl Line {
 
     /// A station started anew on these records.
     pub(crate) fn with(lot: Arc<Lot>, slot: Shared, ledger: Ledger) -> Self {
+        Self::at("left", lot, slot, Arc::new(Mutex::new(ledger)))
+    }
+
+    /// One site of a station, which shares its records with the others.
+    pub(crate) fn at(site: &'static str, lot: Arc<Lot>, slot: Shared, ledger: Arc<Mutex<Ledger>>) -> Self {
         let clock = Arc::new(Frozen::default());
         let mounted = Mounted::new(Arc::clone(&slot));
         let probe = ProbeWire::new(&mounted.selector(), 4000, clock.clone());
         let console = Box::new(BoardConsole { slot: Arc::clone(&slot), kept: Vec::new() });
-        let ledger = Arc::new(Mutex::new(ledger));
         let wire = Watched::new(probe, &slot, &ledger);
         let (events, at_step, hand) = (Vec::new(), None, Answer::Cannot);
-        Self { slot, _mounted: mounted, wire, console, ledger, lot, clock, events, at_step, hand, idle_hand: false }
+        let idle_hand = false;
+        Self { slot, _mounted: mounted, wire, console, ledger, lot, site, clock, events, at_step, hand, idle_hand }
     }
 
     /// Nobody hears what the board says.
@@ -160,7 +166,7 @@ impl Line {
     /// One scan, and what the oracle says of it.
     pub(crate) fn scan(&mut self, label: &str) -> Outcome {
         let serial: Serial = label.parse().unwrap();
-        let order = Order { serial: serial.clone(), site: "left".to_owned(), probe: "in process".to_owned() };
+        let order = Order { serial: serial.clone(), site: self.site.to_owned(), probe: "in process".to_owned() };
         self.wire.begin(&serial);
         let Self { events, slot, at_step, hand, idle_hand, .. } = self;
         let (watched, hand, acts) = (Arc::clone(slot), *hand, !*idle_hand);

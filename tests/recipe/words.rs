@@ -106,6 +106,21 @@ fn what_other_chips_and_later_releases_have_is_named_as_such() {
 }
 
 #[test]
+fn a_build_code_that_would_let_old_silicon_through_is_refused_at_its_place() {
+    let said = "at_least = \"Fxx\"";
+    for code in ["AAF0", "FOO", "Z", "f0", "AAZ9", "F", "F0A"] {
+        let lot = Lot::good().with(said, &format!("at_least = \"{code}\""));
+        let problem = told(&lot, "must be a build code as `Fxx` or `F0`");
+        assert_eq!(problem.line, Some(lot.line_of("silicon =")), "{code}: {problem}");
+        assert!(problem.column.is_some() && problem.what.contains(&format!("this is `{code}`")), "{problem}");
+    }
+    told(&Lot::good().with(said, "at_least = \"AAF0\""), "only `F0` stands here");
+    for code in ["Fxx", "F0", "Fx", "D1x"] {
+        assert!(Lot::good().with(said, &format!("at_least = \"{code}\"")).read_as(None).is_ok(), "{code}");
+    }
+}
+
+#[test]
 fn a_missing_word_is_asked_for() {
     for (gone, expected) in [
         ("arrives = \"blank\"\n", "a product needs `arrives`"),

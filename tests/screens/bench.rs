@@ -230,7 +230,8 @@ pub(super) fn hold() -> Outcome {
 }
 
 pub(super) fn done_already() -> Outcome {
-    Outcome { exit: Exit::Duplicate, took: Millis(0), ..outcome(Verdict::DoneAlready) }
+    let next = "This unit is finished: put the board with the good ones.".to_owned();
+    Outcome { exit: Exit::Duplicate, beside: "boot seen".into(), next, ..outcome(Verdict::DoneAlready) }
 }
 
 pub(super) fn line_holds() -> Event {

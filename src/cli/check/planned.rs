@@ -136,7 +136,7 @@ impl Planned {
             recipe: product.digest,
             golden: golden.digest,
             chip: golden.chip.clone(),
-            build_code_at_least: product.silicon.at_least.as_ref().map(|code| code.value.clone()),
+            build_code_at_least: product.silicon.at_least.as_ref().map(|code| code.value.to_string()),
             ships: product.silicon.ships,
             labels: product.serial.pattern().to_owned(),
             keys: keys(product),

@@ -42,6 +42,37 @@ fn an_unfinished_run_is_resumed_by_the_same_serial_on_the_same_device_only() {
 }
 
 #[test]
+fn a_run_under_way_is_not_resumed_at_another_site_of_the_same_process() {
+    for to in [To::C1, To::C2, To::C3, To::C4] {
+        let mut ledger = fresh();
+        let first = run(&mut ledger, 1, 1, to).unwrap();
+        let before = ledger.head;
+        for resumes in [None, Some(first)] {
+            let beside = EraseIntent { site: "right".to_owned(), ..intent(serial(1), resumes) };
+            let fault = ledger.keep(beside).unwrap_err();
+            assert_eq!((fault.exit, fault.code.as_str()), (Exit::Duplicate, "L-112"));
+            assert!(fault.what.contains("GW3-0000001 is being worked on at left"), "{fault}");
+        }
+        assert_eq!(ledger.head, before, "nothing of it is durable");
+        ledger.keep(stopped(Some(first), 1, Ending::Retry)).unwrap();
+        let beside = EraseIntent { site: "right".to_owned(), ..intent(serial(1), Some(first)) };
+        assert!(ledger.keep(beside).is_ok(), "the run is over, and its board may have been moved");
+    }
+}
+
+#[test]
+fn a_run_that_an_earlier_process_left_is_resumed_at_any_site() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Ledger::open(dir.path(), &opening(), Arc::new(Frozen::default())).unwrap();
+    let mut ledger = open();
+    ledger.keep_golden(b"golden").unwrap();
+    let first = run(&mut ledger, 1, 1, To::C3).unwrap();
+    drop(ledger);
+    let beside = EraseIntent { site: "right".to_owned(), ..intent(serial(1), Some(first)) };
+    assert!(open().keep(beside).is_ok());
+}
+
+#[test]
 fn lock_words_may_stand_until_the_next_erase_is_known_to_have_happened() {
     let mut ledger = fresh();
     for (to, locked) in [(To::C4, true), (To::C1, true), (To::C2, false), (To::C1, false)] {
