@@ -76,7 +76,7 @@ fn bad(text: &str) -> BadBuildCode {
         }
         Some(Err(_)) | None => String::new(),
     };
-    BadBuildCode(format!("{form}, this is `{text}`{hint}"))
+    BadBuildCode(format!("{form}, this is `{}`{hint}", crate::page::printable(text)))
 }
 
 #[cfg(test)]
