@@ -644,3 +644,20 @@ fn signed_is_said_of_no_bytes_whose_signature_nobody_looks_at() {
         "`signed` is said of an image that MCUboot starts",
     );
 }
+
+#[test]
+fn bytes_beside_firmware_that_nsib_starts_are_refused_for_its_signature_does_not_cover_them() {
+    let end = ":00000001FF\n";
+    let app = String::from_utf8(as_hex(NRF52840.s0, &program(NRF52840.s0, NRF52840.signer))).unwrap();
+    let with = |at: u32, bytes: &[u8]| {
+        let more = String::from_utf8(as_hex(at, bytes)).unwrap();
+        NRF52840.lot().with_file("app.hex", (app.replace(end, "") + &more).into())
+    };
+    told(&with(0x1_2000, &[7; 64]), &["app.hex", "0x00012000..0x00012040", "no part of what was signed", "`program`"]);
+    let behind = NRF52840.s0 + u32::try_from(program(NRF52840.s0, NRF52840.signer).len()).unwrap();
+    told(
+        &with(behind, &[7]),
+        &["app.hex", &format!("0x{behind:08X}..0x{:08X}", behind + 1), "no part of what was signed"],
+    );
+    assert!(with(0x1_2000, &[0xFF; 64]).read_as(None).is_ok(), "as erased flash is");
+}

@@ -242,6 +242,18 @@ impl Map {
         Self { name: self.name.clone(), segments, written: self.written.clone(), entry: self.entry }
     }
 
+    /// Every run of bytes that lies in none of these ranges, from its first to its last that is not as erased flash is.
+    #[must_use]
+    pub fn written_outside(&self, ranges: &[Range<u32>]) -> Vec<Range<u64>> {
+        let written = |byte: &u8| *byte != 0xFF;
+        let run = |segment: &Segment| {
+            let (at, bytes) = (u64::from(segment.at), &segment.bytes);
+            let (first, last) = (bytes.iter().position(written)?, bytes.iter().rposition(written)?);
+            Some(at + first as u64..at + last as u64 + 1)
+        };
+        self.without(ranges).segments.iter().filter_map(run).collect()
+    }
+
     /// A problem with what stands at this address, with the line that wrote it.
     #[must_use]
     pub fn problem_at(&self, address: u32, what: impl Into<String>) -> Problem {

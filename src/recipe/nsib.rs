@@ -15,7 +15,7 @@ use crate::{
     fault::{Exit, Problem},
     image::{
         Map, Segment,
-        bootloader::{self, Family},
+        bootloader::{self, Family, FirmwareInfo},
         nsib::{
             self, Bootloader, CounterOf, Firmware, Generation, Head, MAX_AREA, Provision, Rules, SignedBy, Storage,
         },
@@ -421,6 +421,14 @@ impl Chain<'_> {
         self.note(started.map.problem_at(next, what));
     }
 
+    /// What else stands in the file of firmware would be flashed as if its signature covered that too.
+    fn beside(&mut self, started: &Image, info: &FirmwareInfo) {
+        for run in nsib::beside(&started.map, info) {
+            let what = unsigned_run(&run, &started.name, info.address..info.address.saturating_add(info.size));
+            self.note(started.map.problem_at(u32::try_from(run.start).unwrap_or(info.address), what));
+        }
+    }
+
     fn started(&mut self, given: Given<'_>, storage: &Storage, started: &Image) {
         self.fits(given, storage, started);
         self.asked.push(started.place.clone());
@@ -443,6 +451,8 @@ impl Chain<'_> {
         if let Some(what) = nsib::unsigned(&started.map, &info, key) {
             let what = format!("would not boot: {what}; `signed` names key {}", self.keys.called(name));
             self.note(started.map.problem_at(info.address, what));
+        } else {
+            self.beside(started, &info);
         }
         let signed = match (self.kmu, given.generation.hash(key)) {
             (true, _) => SignedBy::Kmu,
@@ -461,6 +471,15 @@ impl Chain<'_> {
             self.remarks.push(format!("the first start of image `{}` stores {stored} in NSIB's counter", started.name));
         }
     }
+}
+
+/// For messages: bytes in the file of an image that its signature does not cover.
+pub(super) fn unsigned_run(run: &Range<u64>, name: &str, signed: Range<u32>) -> String {
+    format!(
+        "0x{:08X}..0x{:08X} in the file of image `{name}` is no part of what was signed, 0x{:08X}..0x{:08X}: take it out, or \
+         give it a file and an [[image]] of its own",
+        run.start, run.end, signed.start, signed.end
+    )
 }
 
 /// A problem of a stored key, with its address.

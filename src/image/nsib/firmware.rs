@@ -1,5 +1,7 @@
 //! Firmware as NSIB looks at it: what describes it, and what stands behind it. [sdk-nrf bl_validation.c, fw_info.h]
 
+use std::{iter, ops::Range};
+
 use crate::{
     image::{
         Map,
@@ -42,6 +44,17 @@ pub fn looked_at() -> String {
     format!("{} behind its begin", offsets.join(", "))
 }
 
+/// Every run of bytes in the file of this firmware that is neither its program nor what stands behind that: no signature
+/// covers them.
+#[must_use]
+pub fn beside(map: &Map, info: &FirmwareInfo) -> Vec<Range<u64>> {
+    let end = info.address.saturating_add(info.size);
+    let length = u32::try_from(SIGNATURE_AT + SIGNATURE_LEN).unwrap_or_default();
+    let found = validation_at(map, end).map(|at| at..at.saturating_add(length));
+    let known: Vec<Range<u32>> = iter::once(info.address..end).chain(found).collect();
+    map.written_outside(&known)
+}
+
 /// Why NSIB would not take this firmware for signed by that key; `None` if it would.
 #[must_use]
 pub fn unsigned(map: &Map, info: &FirmwareInfo, key: &AnyKey) -> Option<String> {
@@ -81,8 +94,14 @@ pub fn carried(map: &Map, info: &FirmwareInfo) -> Option<AnyKey> {
 }
 
 fn validation_info(map: &Map, end: u32) -> Option<&[u8]> {
+    let at = validation_at(map, end)?;
+    map.bytes(at..at.checked_add(u32::try_from(SIGNATURE_AT + SIGNATURE_LEN).ok()?)?)
+}
+
+/// Where it begins, if it stands within reach of the end of the program, without a gap.
+fn validation_at(map: &Map, end: u32) -> Option<u32> {
     let segment = map.segments().iter().find(|segment| segment.at <= end && u64::from(end) < segment.end())?;
     let behind = segment.bytes.get((end - segment.at) as usize..)?;
     let from = (0..=REACH).find(|from| behind.get(*from..).is_some_and(|bytes| bytes.starts_with(&VALIDATION_INFO)))?;
-    behind.get(from..from + SIGNATURE_AT + SIGNATURE_LEN)
+    end.checked_add(u32::try_from(from).ok()?)
 }

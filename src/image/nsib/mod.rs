@@ -24,7 +24,7 @@ pub mod text;
 pub use boot::{Bootloader, Firmware, Rules, SignedBy, WouldBoot};
 pub use content::{Content, Counter, CounterOf, Head, Key};
 pub use dump::{Dump, KeyState, Reading, Used};
-pub use firmware::{carried, firmware_at, looked_at, unsigned};
+pub use firmware::{beside, carried, firmware_at, looked_at, unsigned};
 pub use home::{Area, area};
 pub use make::{Made, NamedKey, Wish, WishedHead};
 pub use provision::{Provision, Told, fits, generation_of};

@@ -183,11 +183,7 @@ impl Reading<'_> {
         let runs = about.beside(map, others);
         let name = written.name.as_ref().map_or("", |name| &name.value);
         for run in runs.iter().take(BESIDE) {
-            let what = format!(
-                "0x{:08X}..0x{:08X} in the file of image `{name}` is no part of what was signed, 0x{:08X}..0x{:08X}: take \
-                 it out, or give it a file and an [[image]] of its own",
-                run.start, run.end, about.at, about.end
-            );
+            let what = nsib::unsigned_run(run, name, about.at..about.end);
             self.note(map.problem_at(u32::try_from(run.start).unwrap_or(about.at), what));
         }
         if let Some(more) = runs.len().checked_sub(BESIDE).filter(|more| *more > 0) {
