@@ -95,7 +95,7 @@ fn number(model: &Model, question: &Question) -> String {
 /// Of the site in hand, which is named where there are others.
 fn at(model: &Model, place: &Place) -> String {
     let text = match &place.state {
-        State::Idle => of_site(model, place).to_owned(),
+        State::Idle => of_site(model, place),
         State::Running(running) => match &running.ask {
             Some(what) => format!("{what} Then press F3; if it cannot be done, F4."),
             None => return of_running(model),
@@ -107,26 +107,30 @@ fn at(model: &Model, place: &Place) -> String {
 
 /// Every site waits for a board, or has one that waits for its scan.
 fn of_idle(model: &Model) -> String {
-    let fresh = model.places.iter().find(|place| place.presence == Presence::Fresh);
-    let text = match fresh.or(model.places.first()) {
+    let mut usable = model.places.iter().filter(|place| place.trouble.is_none());
+    let fresh = usable.clone().find(|place| place.presence == Presence::Fresh);
+    match fresh.or_else(|| usable.next()).or(model.places.first()) {
         Some(place) => of_site(model, place),
-        None => PUT_IN,
-    };
-    text.to_owned()
+        None => PUT_IN.to_owned(),
+    }
 }
 
-fn of_site(model: &Model, place: &Place) -> &'static str {
-    match place.presence {
+fn of_site(model: &Model, place: &Place) -> String {
+    if let Some(fault) = &place.trouble {
+        return fault.next.clone();
+    }
+    let text = match place.presence {
         Presence::Served => "Take the board out.",
         Presence::Absent | Presence::Fresh if model.is_leaving() => FINISHING,
         Presence::Absent => PUT_IN,
         Presence::Fresh => "Scan the label of the board.",
-    }
+    };
+    text.to_owned()
 }
 
 /// While one site works, hands are free for another.
 fn of_running(model: &Model) -> String {
-    let free = model.places.iter().find(|place| matches!(place.state, State::Idle));
+    let free = model.places.iter().find(|place| matches!(place.state, State::Idle) && place.trouble.is_none());
     match free {
         _ if model.is_leaving() => FINISHING.to_owned(),
         Some(place) => format!("{}: {}", place.name, of_site(model, place)),
