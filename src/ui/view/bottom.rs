@@ -36,27 +36,24 @@ pub(super) fn draw(model: &Model, pen: &mut Pen<'_>, area: Rect) -> Position {
     pen.fill(row(2), rule, Tone::Plain);
     let cursor = field(model, pen, row(3));
     if let Some(notice) = &model.notice {
-        told(notice, pen, Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..row(4) });
+        let right = |x: u16, y: u16| Rect { x, width: area.right().saturating_sub(x), ..row(y) };
+        told(notice, pen, right(cursor.x + 1, 3), right(area.x + 1, 4));
     }
     keys(model, pen, row(5));
     cursor
 }
 
-/// Fewest cells that are left of what was read.
-const READ_LEAST: u16 = 8;
-
-/// One line. Where it is too long, what was read is cut: the operator holds that in the hand, and why it was refused not.
-fn told(notice: &Notice, pen: &mut Pen<'_>, area: Rect) {
-    let mut at = area.x + pen.text(area, "✖ ", Tone::Odd);
-    let right = |at: u16| Rect { x: at, width: area.right().saturating_sub(at), ..area };
-    if !notice.read.is_empty() {
-        let rest = pen.width("“” – ") + pen.width(&notice.text);
-        let room = right(at).width.saturating_sub(rest).max(READ_LEAST);
-        at += pen.text(right(at), "“", Tone::Odd);
-        at += pen.text(Rect { width: room.min(right(at).width), ..right(at) }, &notice.read, Tone::Odd);
-        at += pen.text(right(at), "” – ", Tone::Odd);
+/// In one line, or in two where that is too long: what was read then stands in the scan field, which is empty as long as
+/// anything is told. A label is known by its end, and the hand by why, so neither is cut while there is room.
+fn told(notice: &Notice, pen: &mut Pen<'_>, field: Rect, area: Rect) {
+    let read = if notice.read.is_empty() { String::new() } else { format!("“{}”", notice.read) };
+    let beside = format!("✖ {read} – {}", notice.text);
+    if read.is_empty() || pen.width(&beside) > area.width {
+        pen.text(field, &read, Tone::Odd);
+        pen.text(area, &format!("✖ {}", notice.text), Tone::Odd);
+    } else {
+        pen.text(area, &beside, Tone::Odd);
     }
-    pen.text(right(at), &notice.text, Tone::Odd);
 }
 
 fn next(model: &Model, pen: &mut Pen<'_>, area: Rect) {
