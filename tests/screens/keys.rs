@@ -151,7 +151,8 @@ fn a_refused_scan_that_is_too_long_for_one_line_takes_the_scan_field_and_loses_n
 
 #[test]
 fn what_was_said_to_a_scan_goes_when_the_bench_is_otherwise() {
-    let changes: [(&str, fn(&mut Screen)); 5] = [
+    type Change = (&'static str, fn(&mut Screen));
+    let changes: [Change; 5] = [
         ("a board went in", |screen| screen.board(0, Presence::Fresh)),
         ("a unit was begun", |screen| screen.start(1, LABEL)),
         ("a verdict", |screen| screen.hear(Event::Verdict { site: Site(0), outcome: pass("boot seen") })),
