@@ -353,7 +353,7 @@ impl<'lot> Run<'lot> {
         }
         self.device = seen.identity.as_ref().map(|identity| identity.device);
         if let Standing::Passed { run, device, seq } = seen.standing {
-            return match self.is_finished(seen, device) {
+            return match is_finished(seen, device) {
                 Ok(()) => Turn::Over(Ending::DoneAlready { run, device, seq }),
                 Err(fault) => self.stop(fault),
             };
@@ -418,20 +418,6 @@ impl<'lot> Run<'lot> {
 
     fn reset(&mut self, latching: Latching, how: Reset) -> Turn {
         self.go(Await::Settled(how), Action::Reset(latching, how))
-    }
-
-    /// Whether the board shows that it is what the record of its label says: closed, and it boots.
-    fn is_finished(&self, seen: &Seen, recorded: DeviceId) -> Result<(), Fault> {
-        let closed = |seen: &str| cannot_tell(&format!("it is closed, and {seen}"));
-        match (&seen.identity, &seen.life) {
-            (Some(identity), _) if identity.device == recorded => Err(no_longer_finished(recorded)),
-            (Some(identity), _) => Err(not_its_board(identity.device, recorded)),
-            (None, _) if seen.port == Port::Open => Err(ours(Await::Nothing)),
-            (None, Life::Boots(_)) => Ok(()),
-            (None, Life::Seen(line)) => Err(closed(&format!("it says: {line}"))),
-            (None, Life::Silent) => Err(closed("says nothing, which a virgin board does too")),
-            (None, Life::NotObservable) => Err(closed("nobody can hear whether it boots")),
-        }
     }
 
     fn may_begin(&self, seen: &Seen) -> Result<EraseIntent, Fault> {
@@ -644,6 +630,20 @@ fn before_anything(fault: &Fault) -> facts::Ending {
         | Exit::InUse
         | Exit::KeyRefused
         | Exit::Interrupted => facts::Ending::Refused,
+    }
+}
+
+/// Whether the board shows that it is what the record of its label says: closed, and it boots.
+fn is_finished(seen: &Seen, recorded: DeviceId) -> Result<(), Fault> {
+    let closed = |seen: &str| cannot_tell(&format!("it is closed, and {seen}"));
+    match (&seen.identity, &seen.life) {
+        (Some(identity), _) if identity.device == recorded => Err(no_longer_finished(recorded)),
+        (Some(identity), _) => Err(not_its_board(identity.device, recorded)),
+        (None, _) if seen.port == Port::Open => Err(ours(Await::Nothing)),
+        (None, Life::Boots(_)) => Ok(()),
+        (None, Life::Seen(line)) => Err(closed(&format!("it says: {line}"))),
+        (None, Life::Silent) => Err(closed("says nothing, which a virgin board does too")),
+        (None, Life::NotObservable) => Err(closed("nobody can hear whether it boots")),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
 
 /// Look at what was recorded, and check that it is whole. Tests the records, not the boards.
 ///
-/// Reads while a station works; writes nothing.
+/// Reads while a station works; writes nothing. What is not whole is not shown: every question checks the chain first.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -51,13 +51,19 @@ enum Question {
 impl Arguments {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<Exit, Fault> {
         let records = Ledger::read_only(&self.data)?;
-        match self.question {
-            Question::List => list(&records, &records.serials()?, self.json, out),
-            Question::Search { text } => list(&records, &records.search(&text)?, self.json, out),
-            Question::Show { serial } => show(&records, &serial, self.json, out),
-            Question::Verify => verify(&records, self.json, out),
-        }
+        records.at_one_moment(|records| match &self.question {
+            Question::List => list(records, &whole(records)?.serials()?, self.json, out),
+            Question::Search { text } => list(records, &whole(records)?.search(text)?, self.json, out),
+            Question::Show { serial } => show(whole(records)?, serial, self.json, out),
+            Question::Verify => verify(records, self.json, out),
+        })
     }
+}
+
+/// A PASS out of a chain that is broken anywhere is worth nothing: an entry that was left out changes no other.
+fn whole(records: &Records) -> Result<&Records, Fault> {
+    records.verify()?;
+    Ok(records)
 }
 
 fn list(records: &Records, serials: &[Serial], json: bool, out: &mut dyn Write) -> Result<Exit, Fault> {
@@ -108,7 +114,7 @@ fn told(entry: &Entry) -> String {
 }
 
 fn verify(records: &Records, json: bool, out: &mut dyn Write) -> Result<Exit, Fault> {
-    match records.at_one_moment(|records| Ok(records.verify()))? {
+    match records.verify() {
         Ok(chain) if json => {
             let (entries, head) = (chain.entries, chain.head);
             let object = json!({"schema_version": SCHEMA_VERSION, "whole": true, "entries": entries, "head": head});

@@ -557,7 +557,14 @@ fn entries_where(conn: &Connection, condition: &str, value: &dyn rusqlite::ToSql
     let mut rows = statement.query([value]).map_err(unreadable)?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next().map_err(unreadable)? {
-        entries.push(Entry::from_row(row).map_err(|what| fault::tampered(format!("an entry of the records: {what}")))?);
+        let entry = Entry::from_row(row).map_err(|what| fault::tampered(format!("an entry of the records: {what}")))?;
+        if entry.hash != entry.hashed() {
+            return Err(fault::tampered(format!(
+                "entry {} of the records is not what its hash was taken of",
+                entry.seq
+            )));
+        }
+        entries.push(entry);
     }
     Ok(entries)
 }

@@ -51,11 +51,8 @@ impl FromStr for BuildCode {
     type Err = BadBuildCode;
 
     fn from_str(text: &str) -> Result<Self, BadBuildCode> {
-        let (hardware, change) = match *text.as_bytes() {
-            // The third character names what was programmed in the factory, which no register shows.
-            [hardware, change] | [hardware, change, b'x'] => (hardware, change),
-            _ => return Err(bad(text)),
-        };
+        // The third character names what was programmed in the factory, which no register shows.
+        let ([hardware, change] | [hardware, change, b'x']) = *text.as_bytes() else { return Err(bad(text)) };
         let change = match change {
             b'x' => None,
             b'0'..=b'9' | b'A'..=b'Z' => Some(change),

@@ -193,13 +193,13 @@ impl Foreman {
     fn in_hand(&self, serial: &Serial) -> Option<String> {
         self.places.iter().zip(&self.bench.sites).find_map(|(place, name)| match &place.phase {
             Phase::Running(unit) if unit == serial => {
-                Some(format!("this label is being worked on at {name}: scan the label of the other board"))
+                Some(format!("this label is being worked on at {name}: scan the other board's label"))
             }
             Phase::Retry(unit) if unit == serial && place.present => {
-                Some(format!("this label is in hand at {name}: scan it for that board, or take that board out first"))
+                Some(format!("this label is in hand at {name}: take that board out first"))
             }
             Phase::Verdict { serial: Some(unit), gone: false, .. } if unit == serial => {
-                Some(format!("this label has its verdict at {name}: take that board out, scan the label of the other"))
+                Some(format!("this label has its verdict at {name}: take that board out first"))
             }
             Phase::Idle | Phase::Running(_) | Phase::Retry(_) | Phase::Verdict { .. } => None,
         })

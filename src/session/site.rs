@@ -14,7 +14,7 @@ use crate::{
     fault::Fault,
     ident::Serial,
     ledger::Ledger,
-    link::{Hand, Peek as _, Why},
+    link::{Broke, Hand, Peek as _, Why},
     plan::Lot,
     run,
     session::{
@@ -84,7 +84,7 @@ impl Watch {
         let trouble = why.filter(|why| matches!(why, Why::NoProbe | Why::Lost | Why::Misuse));
         if trouble != self.trouble {
             self.trouble = trouble;
-            let fault: Option<Fault> = heard.as_ref().err().filter(|_| trouble.is_some()).map(chip::unanswered);
+            let fault: Option<Fault> = heard.as_ref().err().filter(|_| trouble.is_some()).map(out_of_use);
             (place.say)(Report::Tell(Event::SiteFault { site: place.site, fault }));
         }
         if trouble.is_some() {
@@ -98,6 +98,15 @@ impl Watch {
             (place.say)(Report::Presence(place.site, present));
         }
     }
+}
+
+/// Nobody has scanned anything yet, and nothing has to be started again: every look tries to open the probe.
+fn out_of_use(broke: &Broke) -> Fault {
+    let mut fault = chip::unanswered(broke);
+    if broke.why == Why::NoProbe {
+        "The technician plugs the probe in; the site comes back by itself.".clone_into(&mut fault.next);
+    }
+    fault
 }
 
 fn run(place: &mut Place, orders: &Receiver<SiteOrder>, serial: Serial) -> Outcome {

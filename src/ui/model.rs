@@ -196,7 +196,7 @@ impl Model {
             .and_then(at)
             .or_else(|| self.holds.as_ref().map(Matter::Holds))
             .or_else(|| self.question.as_ref().map(Matter::Which))
-            .or_else(|| self.in_hand().or(only).and_then(at))
+            .or_else(|| self.in_hand().or(only).or_else(|| self.out_of_use()).and_then(at))
             .unwrap_or(Matter::Idle)
     }
 
@@ -207,6 +207,12 @@ impl Model {
             .or_else(|| self.latest(Place::verdict_since))
             .or_else(|| self.places.iter().position(Place::is_left_in).map(Site))
             .or_else(|| self.latest(Place::running_since))
+    }
+
+    /// The first site, where none can be used: then the bench is not ready for anything.
+    fn out_of_use(&self) -> Option<Site> {
+        let none = !self.places.is_empty() && self.places.iter().all(|place| place.trouble.is_some());
+        none.then_some(Site(0))
     }
 
     /// The first site that waits for a hand.

@@ -262,6 +262,9 @@ fn hear(model: &mut Model, event: Event) {
     if is_urgent(&event) {
         model.page = Page::Bench;
     }
+    if is_news_for_hands(model, &event) {
+        model.notice = None;
+    }
     match event {
         Event::Opened(bench) => open(model, bench),
         Event::Board { site, presence } => board(model, site, presence),
@@ -293,6 +296,23 @@ fn hear(model: &mut Model, event: Event) {
             model.tally = tally;
             model.closed = true;
         }
+    }
+}
+
+/// What was said to a scan is about the bench as it was then; beside a bench that is otherwise now it would be wrong.
+fn is_news_for_hands(model: &Model, event: &Event) -> bool {
+    match event {
+        Event::Board { site, presence } => model.place(*site).is_some_and(|place| place.presence != *presence),
+        Event::Started { .. } | Event::Verdict { .. } | Event::Binned { .. } | Event::SiteFault { .. } => true,
+        Event::Opened(_)
+        | Event::ScanRefused { .. }
+        | Event::WhichSite { .. }
+        | Event::Step { .. }
+        | Event::Measured { .. }
+        | Event::Ask { .. }
+        | Event::Tally(_)
+        | Event::LineHolds { .. }
+        | Event::Closed { .. } => false,
     }
 }
 

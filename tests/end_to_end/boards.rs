@@ -10,11 +10,12 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{GUARD, Kept, rootstamp};
+use super::{GUARD, Kept, rootstamp, signal};
 
 pub(crate) struct Boards {
-    _child: Kept,
+    child: Kept,
     folder: TempDir,
+    more: Vec<String>,
     pub(crate) sites: Vec<String>,
 }
 
@@ -22,6 +23,24 @@ impl Boards {
     /// Serves so many sites, each with a fresh board.
     pub(crate) fn serve(sites: u8, more: &[&str]) -> Self {
         let folder = TempDir::with_prefix("rs-").unwrap();
+        let more: Vec<String> = more.iter().map(|&more| more.to_owned()).collect();
+        let (child, sites) = Self::start(&folder, sites, &more);
+        Self { child, folder, more, sites }
+    }
+
+    /// Every probe goes away.
+    pub(crate) fn stop(&mut self) {
+        signal("TERM", self.child.0.id());
+        self.child.exit();
+    }
+
+    /// The probes are back, with a fresh board each.
+    pub(crate) fn start_again(&mut self) {
+        let sites = u8::try_from(self.sites.len()).unwrap();
+        (self.child, self.sites) = Self::start(&self.folder, sites, &self.more);
+    }
+
+    fn start(folder: &TempDir, sites: u8, more: &[String]) -> (Kept, Vec<String>) {
         let mut child = rootstamp()
             .args(["boards", "--json", "--insert", "--sites", &sites.to_string(), "--dir"])
             .arg(folder.path())
@@ -36,7 +55,7 @@ impl Boards {
             line["site"].as_str().unwrap().to_owned()
         });
         let sites = names.collect();
-        Self { _child: child, folder, sites }
+        (child, sites)
     }
 
     pub(crate) fn socket(&self, site: &str) -> PathBuf {

@@ -86,6 +86,12 @@ fn one_changed_byte_of_any_stored_entry_is_found_and_the_entry_named() {
         let broken = records(data.path(), &["verify"]);
         assert_eq!(exit(&broken), 31, "{}", stdout(&broken));
         assert!(stderr(&broken).contains(&format!("entry {seq}")), "{}", stderr(&broken));
+        let label = super::label(1);
+        for question in [&["list"][..], &["list", "--json"], &["show", &label], &["search", "GW3"]] {
+            let asked = records(data.path(), question);
+            assert_eq!((exit(&asked), stdout(&asked).as_str()), (31, ""), "{question:?}");
+            assert!(stderr(&asked).contains(&format!("entry {seq}")), "{question:?} {}", stderr(&asked));
+        }
         std::fs::write(&file, before).unwrap();
         assert_eq!(exit(&records(data.path(), &["verify"])), 0);
     }

@@ -24,6 +24,24 @@ fn parent_of(process: u32) -> Option<u32> {
 }
 
 #[test]
+fn a_site_whose_probe_went_away_says_so_and_comes_back_by_itself_with_its_console() {
+    let mut bench = Bench::one();
+    let mut line = Line::start(&mut bench.line());
+    line.sees(0, "fresh");
+    bench.boards.stop();
+    let told = line.wait("a site without a probe", |event| event["event"] == "site_fault");
+    assert_eq!(told["fault"]["code"], "R-120", "{told}");
+    assert!(told["fault"]["next"].as_str().unwrap().contains("comes back by itself"), "{told}");
+    bench.boards.start_again();
+    line.wait("a site that is back", |event| event["event"] == "site_fault" && event["fault"].is_null());
+    line.scan_until_taken(0, &label(1));
+    let outcome = line.verdict(0);
+    assert_eq!((&outcome["verdict"], &outcome["beside"]), (&"PASS".into(), &"boot seen".into()), "{outcome:#}");
+    assert_eq!(line.leave().0 & !2, 0);
+    bench.truth("site-1", &label(1));
+}
+
+#[test]
 fn a_worker_killed_at_any_step_stops_one_unit_and_the_other_site_goes_on() {
     let seed = seed();
     println!("ROOTSTAMP_SEED={seed}");

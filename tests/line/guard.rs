@@ -91,6 +91,21 @@ fn a_finished_unit_is_asked_for_the_boot_line_of_its_own_record() {
     assert_eq!(code(&line.scan(&label)), (Verdict::Retry, "R-101"), "a board that does not answer is not there");
 }
 
+#[test]
+fn a_board_whose_boot_nobody_could_hear_is_not_begun() {
+    for (silicon, latch) in KINDS {
+        let mut line = line(silicon, latch);
+        let label = label(&line.lot, 1);
+        let cells = lock(&line.slot).board().unwrap().fingerprint();
+        line.pull_console(true);
+        assert_eq!(code(&line.scan(&label)), (Verdict::Retry, "R-122"), "{silicon:?} {latch:?}");
+        assert_eq!(lock(&line.slot).board().unwrap().fingerprint(), cells);
+        assert_eq!(line.standing(&label), Standing::Free);
+        line.pull_console(false);
+        assert_eq!(line.scan(&label).verdict, Verdict::Pass, "{silicon:?} {latch:?}");
+    }
+}
+
 /// The session asks before it hands a scan out; this is what holds where that is got round.
 #[test]
 fn a_label_that_is_worked_on_at_one_site_changes_no_cell_of_a_board_at_another() {

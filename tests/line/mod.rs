@@ -8,7 +8,7 @@ use std::{
 
 use rootstamp::{
     clock::Frozen,
-    fault::Problem,
+    fault::{Exit, Fault, Party, Problem},
     file::{self, Read},
     fixture::{
         console::{Console, Unwired, line_with},
@@ -110,6 +110,25 @@ impl Console for BoardConsole {
     }
 }
 
+/// A console that was wired, and whose cable was pulled.
+pub(crate) struct Pulled;
+
+impl Console for Pulled {
+    fn listens(&self) -> bool {
+        true
+    }
+
+    fn recover(&mut self) -> Result<(), Fault> {
+        Err(Fault::new(Party::Technician, "pulled", "Plug it in.").exit(Exit::NoProbe).code("R-122"))
+    }
+
+    fn forget(&mut self) {}
+
+    fn wait_for(&mut self, _text: &str, _within_ms: u64) -> Option<String> {
+        None
+    }
+}
+
 /// Something done to the board in a slot.
 pub(crate) type Act = Box<dyn FnMut(&Shared)>;
 
@@ -161,6 +180,12 @@ impl Line {
     pub(crate) fn unwired(mut self) -> Self {
         self.console = Box::new(Unwired);
         self
+    }
+
+    /// The console's cable was pulled, or is back.
+    pub(crate) fn pull_console(&mut self, pulled: bool) {
+        let back = || Box::new(BoardConsole { slot: Arc::clone(&self.slot), kept: Vec::new() });
+        self.console = if pulled { Box::new(Pulled) } else { back() };
     }
 
     /// One scan, and what the oracle says of it.

@@ -234,6 +234,12 @@ pub(super) fn done_already() -> Outcome {
     Outcome { exit: Exit::Duplicate, beside: "boot seen".into(), next, ..outcome(Verdict::DoneAlready) }
 }
 
+pub(super) fn no_probe(site: usize) -> Event {
+    let next = "The technician plugs the probe in; the site comes back by itself.";
+    let fault = Fault::new(Party::Technician, "the probe cannot be used", next).exit(Exit::NoProbe).code("R-120");
+    Event::SiteFault { site: Site(site), fault: Some(fault) }
+}
+
 pub(super) fn line_holds() -> Event {
     let fault = Fault::new(
         Party::Supervisor,

@@ -39,9 +39,9 @@ fn screens(text: &str) -> Vec<Screen> {
         let mut screen = Screen::open(hostile.clone(), Look::RICH);
         screen.take(What::Hands { hints: vec![text.into(); 9], keys: vec![(KeyName::F(5), text.into())] });
         screen.take(What::Paste(text.into()));
-        screen.hear(Event::ScanRefused { read: text.into(), why: text.into() });
         screen.start(0, LABEL);
         screen.step(0, text, Progress::Going { done: 7, total: 0 });
+        screen.hear(Event::ScanRefused { read: text.into(), why: text.into() });
         screen.hear(measured(text, Some(text), Some(text)));
         screen
     };

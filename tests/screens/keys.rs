@@ -129,12 +129,43 @@ fn a_refused_scan_is_one_line_that_goes_away_by_itself_or_at_the_next_key() {
 }
 
 #[test]
-fn a_refused_scan_that_is_too_long_loses_of_itself_and_never_of_what_was_expected() {
-    let why = "expected one like GW3-0000001R: only A-Z, 0-9 and - are allowed";
-    for (read, shown) in [("garbage!!", "garbage!!"), ("a very long text of some other label", "a very l…")] {
+fn a_refused_scan_that_is_too_long_for_one_line_takes_the_scan_field_and_loses_nothing() {
+    let like = "expected one like GW3-0000001R: only A-Z, 0-9 and - are allowed";
+    let no_board = "no board is in: put it into the fixture first, then scan its label";
+    for (read, why, folded) in [
+        ("garb!", like, false),
+        ("a very long text of some other label", like, true),
+        ("GW3-0000001R", no_board, true),
+        ("GW3-0000001R", "busy", false),
+    ] {
         let mut screen = Screen::one();
         screen.hear(Event::ScanRefused { read: read.into(), why: why.into() });
-        assert_eq!(screen.notice(), format!("✖ “{shown}” – {why}"));
+        if folded {
+            assert_eq!((screen.row(21), screen.notice()), (format!("SCAN ▸  “{read}”"), format!("✖ {why}")));
+        } else {
+            let whole = format!("✖ “{read}” – {why}");
+            assert_eq!((screen.row(21), screen.notice()), ("SCAN ▸".to_owned(), whole));
+        }
+    }
+}
+
+#[test]
+fn what_was_said_to_a_scan_goes_when_the_bench_is_otherwise() {
+    type Change = (&'static str, fn(&mut Screen));
+    let changes: [Change; 5] = [
+        ("a board went in", |screen| screen.board(0, Presence::Fresh)),
+        ("a unit was begun", |screen| screen.start(1, LABEL)),
+        ("a verdict", |screen| screen.hear(Event::Verdict { site: Site(0), outcome: pass("boot seen") })),
+        ("a probe went away", |screen| screen.hear(no_probe(0))),
+        ("the red bin", |screen| screen.hear(Event::Binned { site: Site(0) })),
+    ];
+    for (what, change) in changes {
+        let mut screen = Screen::two();
+        screen.hear(Event::ScanRefused { read: "x".into(), why: "no board is in".into() });
+        screen.board(0, Presence::Absent);
+        assert_ne!(screen.notice(), "", "nothing is otherwise yet: {what}");
+        change(&mut screen);
+        assert_eq!(screen.notice(), "", "{what}");
     }
 }
 

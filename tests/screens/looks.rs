@@ -104,6 +104,27 @@ fn done_already() {
 }
 
 #[test]
+fn a_bench_without_any_probe_is_not_ready_and_says_what_to_do() {
+    let mut screen = Screen::two();
+    screen.board(0, Presence::Fresh);
+    screen.hear(no_probe(0));
+    assert!(screen.row(3).contains("READY"), "the other site can be used");
+    assert_eq!(screen.next(), "Put a board in, then scan its label.");
+    screen.hear(no_probe(1));
+    seen("no_probe_two_sites", &screen);
+    assert!(screen.next().contains("plugs the probe in") && !screen.text().contains("READY"), "{}", screen.text());
+    for site in [0, 1] {
+        screen.hear(Event::SiteFault { site: Site(site), fault: None });
+    }
+    assert_eq!(screen.next(), "Scan the label of the board.");
+    let mut screen = Screen::one();
+    screen.board(0, Presence::Fresh);
+    screen.hear(no_probe(0));
+    seen("no_probe", &screen);
+    assert!(screen.next().contains("plugs the probe in"), "{}", screen.text());
+}
+
+#[test]
 fn a_fail_on_one_site_while_the_other_runs() {
     let mut screen = Screen::two();
     screen.start(0, LABEL);

@@ -36,27 +36,24 @@ pub(super) fn draw(model: &Model, pen: &mut Pen<'_>, area: Rect) -> Position {
     pen.fill(row(2), rule, Tone::Plain);
     let cursor = field(model, pen, row(3));
     if let Some(notice) = &model.notice {
-        told(notice, pen, Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..row(4) });
+        let right = |x: u16, y: u16| Rect { x, width: area.right().saturating_sub(x), ..row(y) };
+        told(notice, pen, right(cursor.x + 1, 3), right(area.x + 1, 4));
     }
     keys(model, pen, row(5));
     cursor
 }
 
-/// Fewest cells that are left of what was read.
-const READ_LEAST: u16 = 8;
-
-/// One line. Where it is too long, what was read is cut: the operator holds that in the hand, and why it was refused not.
-fn told(notice: &Notice, pen: &mut Pen<'_>, area: Rect) {
-    let mut at = area.x + pen.text(area, "✖ ", Tone::Odd);
-    let right = |at: u16| Rect { x: at, width: area.right().saturating_sub(at), ..area };
-    if !notice.read.is_empty() {
-        let rest = pen.width("“” – ") + pen.width(&notice.text);
-        let room = right(at).width.saturating_sub(rest).max(READ_LEAST);
-        at += pen.text(right(at), "“", Tone::Odd);
-        at += pen.text(Rect { width: room.min(right(at).width), ..right(at) }, &notice.read, Tone::Odd);
-        at += pen.text(right(at), "” – ", Tone::Odd);
+/// In one line, or in two where that is too long: what was read then stands in the scan field, which is empty as long as
+/// anything is told. A label is known by its end, and the hand by why, so neither is cut while there is room.
+fn told(notice: &Notice, pen: &mut Pen<'_>, field: Rect, area: Rect) {
+    let read = if notice.read.is_empty() { String::new() } else { format!("“{}”", notice.read) };
+    let beside = format!("✖ {read} – {}", notice.text);
+    if read.is_empty() || pen.width(&beside) > area.width {
+        pen.text(field, &read, Tone::Odd);
+        pen.text(area, &format!("✖ {}", notice.text), Tone::Odd);
+    } else {
+        pen.text(area, &beside, Tone::Odd);
     }
-    pen.text(right(at), &notice.text, Tone::Odd);
 }
 
 fn next(model: &Model, pen: &mut Pen<'_>, area: Rect) {
@@ -95,7 +92,7 @@ fn number(model: &Model, question: &Question) -> String {
 /// Of the site in hand, which is named where there are others.
 fn at(model: &Model, place: &Place) -> String {
     let text = match &place.state {
-        State::Idle => of_site(model, place).to_owned(),
+        State::Idle => of_site(model, place),
         State::Running(running) => match &running.ask {
             Some(what) => format!("{what} Then press F3; if it cannot be done, F4."),
             None => return of_running(model),
@@ -107,26 +104,30 @@ fn at(model: &Model, place: &Place) -> String {
 
 /// Every site waits for a board, or has one that waits for its scan.
 fn of_idle(model: &Model) -> String {
-    let fresh = model.places.iter().find(|place| place.presence == Presence::Fresh);
-    let text = match fresh.or(model.places.first()) {
+    let mut usable = model.places.iter().filter(|place| place.trouble.is_none());
+    let fresh = usable.clone().find(|place| place.presence == Presence::Fresh);
+    match fresh.or_else(|| usable.next()).or(model.places.first()) {
         Some(place) => of_site(model, place),
-        None => PUT_IN,
-    };
-    text.to_owned()
+        None => PUT_IN.to_owned(),
+    }
 }
 
-fn of_site(model: &Model, place: &Place) -> &'static str {
-    match place.presence {
+fn of_site(model: &Model, place: &Place) -> String {
+    if let Some(fault) = &place.trouble {
+        return fault.next.clone();
+    }
+    let text = match place.presence {
         Presence::Served => "Take the board out.",
         Presence::Absent | Presence::Fresh if model.is_leaving() => FINISHING,
         Presence::Absent => PUT_IN,
         Presence::Fresh => "Scan the label of the board.",
-    }
+    };
+    text.to_owned()
 }
 
 /// While one site works, hands are free for another.
 fn of_running(model: &Model) -> String {
-    let free = model.places.iter().find(|place| matches!(place.state, State::Idle));
+    let free = model.places.iter().find(|place| matches!(place.state, State::Idle) && place.trouble.is_none());
     match free {
         _ if model.is_leaving() => FINISHING.to_owned(),
         Some(place) => format!("{}: {}", place.name, of_site(model, place)),

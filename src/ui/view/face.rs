@@ -97,7 +97,7 @@ fn idle(model: &Model, place: &Place) -> Face {
         return Face::new("NO PROBE", Kind::Heavy, Tone::Act)
             .title(&[&place.name, &fault.code])
             .line(sentence(&fault.what, &fault.code))
-            .line(fault.next.as_str())
+            .line(format!("Whose move: {}.", fault.party))
             .brief("out of use");
     }
     let ready = ready(model.bench.as_ref());
