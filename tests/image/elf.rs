@@ -65,6 +65,26 @@ fn a_linked_program_is_what_objcopy_makes_of_it() {
     }
 }
 
+/// Where no physical addresses are, tools differ, and to take either reading would be a guess.
+#[test]
+fn a_program_without_physical_addresses_is_refused_since_two_tools_put_it_in_two_places() {
+    let made = |by: &str| {
+        let hex = file::Read::from_memory("a.hex", vector(&format!("unplaced.{by}.hex")));
+        Map::from_hex(&hex).map(|map| map.segments()[0].at)
+    };
+    assert_eq!((made("gnu").unwrap(), made("llvm").unwrap()), (0xC200, 0));
+    let problems = read(&vector("unplaced.elf")).unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].what.contains("no physical addresses, all of them are 0"), "{problems:?}");
+    // One of them is none that a linker left out.
+    let mut placed = vector("unplaced.elf");
+    put(&mut placed, 52 + 12, 0xC200);
+    assert!(!read(&placed).is_err_and(|problems| problems[0].what.contains("no physical addresses")));
+    // A single segment at 0 is one there, for both of them.
+    let single = elf(&[(LOAD, 0x100, 0, 4, 4)], &[1, 2, 3, 4]);
+    assert_eq!(read(&single).unwrap().segments()[0].at, 0);
+}
+
 /// Offset of the entry of this section in the table of sections, and of its fields. [System V ABI 4, figure 4-8]
 fn section(file: &[u8], index: usize, field: usize) -> usize {
     let table = u32::from_le_bytes(file[32..36].try_into().unwrap()) as usize;
@@ -105,6 +125,24 @@ fn sections_that_lie_are_refused_each_for_its_own_reason() {
     let mut bare = good.clone();
     (1..usize::from(sections)).for_each(|index| put(&mut bare, section(&good, index, KIND), 8));
     assert!(read(&bare).unwrap_err()[0].what.contains("holds nothing to load"), "nothing but what has no bytes");
+}
+
+/// Its variables, in section 4 and segment 1, as if each thread had a copy of them.
+#[test]
+fn what_each_thread_gets_a_copy_of_is_taken_only_where_a_segment_of_its_own_puts_it_too() {
+    const TLS: u32 = 7;
+    let good = vector("packed.elf");
+    let mut threads = good.clone();
+    put(&mut threads, section(&good, 4, FLAGS), 0x403);
+    let problems = read(&threads).unwrap_err();
+    assert!(problems[0].what.contains("section 4 is copied for each thread, and no PT_TLS segment"), "{problems:?}");
+    // Segment 2 holds nothing.
+    let (ram, other) = (52 + 32, 52 + 64);
+    threads.copy_within(ram..ram + 32, other);
+    put(&mut threads, other, TLS);
+    assert_eq!(read(&threads).unwrap().segments(), read(&good).unwrap().segments());
+    put(&mut threads, other + 12, 0xD000);
+    assert!(read(&threads).unwrap_err()[0].what.contains("no PT_TLS segment puts it at 0x0000C284"));
 }
 
 #[test]
