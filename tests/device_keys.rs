@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use crate::{
     keys::{
         der,
+        published::{published, spki},
         secrets::{secret, silent},
     },
     ledger::{rootstamp, with_passed},
@@ -562,6 +563,8 @@ fn a_private_half_anywhere_in_a_list_of_field_devices_is_refused_and_nothing_of_
     let pem = String::from_utf8(vector("p256-a.priv.pem")).unwrap();
     let jwk = String::from_utf8(vector("p256-a.jwk")).unwrap();
     let many: String = (0..500).map(|index| format!("F-{index},,{},\n", Digest::of(&[index as u8]))).collect();
+    let others = published().iter().map(spki);
+    let field: String = others.map(|key| format!("F-1,,{},{}\n", Digest::of(&key), hex(&key))).collect();
     for list in [
         with(&hex(&der("p256-a.priv.pem"))),
         with(&hex(&secret)),
@@ -574,6 +577,7 @@ fn a_private_half_anywhere_in_a_list_of_field_devices_is_refused_and_nothing_of_
         format!("{HEADER}{row}\n{}\n{many}", pem),
         format!("{HEADER}{many}{}", with(&jwk.replace('\n', ""))),
         format!("{HEADER}{many}{row},{}\n", hex(&secret)),
+        format!("{HEADER}{field}{row},{}\n", STANDARD.encode(&secret)),
     ] {
         let out = folder.path().join("keys.csv");
         let list = [Read::from_memory("field.csv", list.into_bytes())];

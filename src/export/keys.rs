@@ -326,7 +326,23 @@ fn private_half(bytes: &[u8]) -> Option<&'static str> {
         (!part.is_empty()).then_some(part)
     });
     let in_parts = || parts.filter_map(|part| private::form_within(part, &mut budget)).next();
-    private::form_of_file(bytes).or_else(|| if bytes.len() > limit { in_parts() } else { None })
+    let large = || if bytes.len() > limit { in_parts() } else { None };
+    private::form_of_file(bytes).or_else(large).or_else(|| beside_its_key(bytes))
+}
+
+/// Shorter text holds no number of 32 bytes, whatever the digits.
+const NUMBER: usize = 43;
+
+/// A number without wrapping in the same row as its public half. The fingerprint there is such a number too, and of many rows
+/// it would spend what may be tried.
+fn beside_its_key(bytes: &[u8]) -> Option<&'static str> {
+    let mut budget = Budget::default();
+    let rows = bytes.split(|byte| *byte == b'\n').filter_map(|line| {
+        let row = line.get(memchr::memchr_iter(b',', line).nth(2)? + 1..)?;
+        let behind = row.get(memchr::memchr(b',', row)?..)?;
+        (behind.len() > NUMBER).then_some(row)
+    });
+    rows.filter_map(|row| private::form_within(row, &mut budget)).next()
 }
 
 /// What goes wrong with a row, and how badly.
