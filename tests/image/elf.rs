@@ -168,7 +168,7 @@ fn a_private_key_between_two_sections_is_found() {
     let der = crate::crosscheck::private("ed25519-a");
     file[0x100..0x100 + der.len()].copy_from_slice(&der);
     let list = RefuseList::built_in().unwrap();
-    let found = elf::keys_not_loaded(&file::Read::from_memory("a.elf", file), &list);
+    let found = elf::beside(&file::Read::from_memory("a.elf", file), &list).keys;
     assert_eq!(found.iter().map(|found| found.at as usize).collect::<Vec<_>>(), [0x100]);
 }
 
@@ -241,10 +241,98 @@ fn a_private_key_that_nothing_loads_is_found_once_however_far_behind_it_stands()
         let mut file = loaded.clone();
         file.resize(at, 0);
         file.extend(pem);
-        let found = elf::keys_not_loaded(&file::Read::from_memory("a.elf", file), &list);
+        let found = elf::beside(&file::Read::from_memory("a.elf", file), &list).keys;
         let told: Vec<_> = found.iter().map(|found| (found.at as usize, found.what())).collect();
         assert_eq!(told, [(at, "a private key (PEM)".to_owned())]);
     }
+}
+
+fn beside(file: Vec<u8>) -> (Vec<(usize, String)>, Vec<String>) {
+    let beside = elf::beside(&file::Read::from_memory("a.elf", file), &RefuseList::built_in().unwrap());
+    (beside.keys.iter().map(|found| (found.at as usize, found.what())).collect(), beside.unsearched)
+}
+
+/// Its section 14 is debug information with a private key.
+#[test]
+fn a_private_key_in_packed_debug_information_is_found_or_said_to_be_not_searched() {
+    let told = vec![(0x228, "a private key (PEM)".to_owned())];
+    for name in ["debug-zlib.elf", "debug-zlib-gnu.elf"] {
+        assert_eq!(beside(vector(name)), (told.clone(), Vec::new()), "{name}");
+    }
+    let unsearched = |why: &str| vec![format!("section 14, which nothing loads, {why}")];
+    assert_eq!(beside(vector("debug-zstd.elf")), (Vec::new(), unsearched("is packed by a method other than zlib")));
+    // As far as it can be unpacked it is searched.
+    let damaged = "is packed, and damaged or not as long as it says";
+    for (at, word, why) in
+        [(0x228 + 4, 0xFFFF_FFFF_u32, damaged), (0x228 + 4, 4000, damaged), (0x228 + 0xE8, 0x1234_5678, damaged)]
+    {
+        let mut file = vector("debug-zlib.elf");
+        put(&mut file, at, word);
+        assert_eq!(beside(file), (told.clone(), unsearched(why)), "{at:#x}");
+    }
+    let mut file = vector("debug-zlib.elf");
+    put(&mut file, 0x228 + 12, 0xFFFF_FFFF);
+    assert_eq!(beside(file), (Vec::new(), unsearched(damaged)));
+}
+
+/// Zeros pack well: what unpacks to more than is searched is searched as far, and that is said.
+#[test]
+fn debug_information_that_unpacks_to_more_than_is_searched_is_searched_as_far() {
+    let packed = |before: usize| {
+        let mut text = vec![0; before];
+        text.extend(include_bytes!("../vectors/keys/p256-a.priv.pem"));
+        text.resize((16 << 20) + 1000, 0);
+        let stream = miniz_oxide::deflate::compress_to_vec_zlib(&text, 6);
+        let mut file = vector("debug-zlib.elf");
+        let at = file.len();
+        file.extend([1, u32::try_from(text.len()).unwrap(), 1].iter().flat_map(|word| word.to_le_bytes()));
+        file.extend(&stream);
+        put(&mut file, section(&vector("debug-zlib.elf"), 14, OFFSET), u32::try_from(at).unwrap());
+        let size = u32::try_from(file.len() - at).unwrap();
+        put(&mut file, section(&vector("debug-zlib.elf"), 14, SIZE), size);
+        (at, beside(file))
+    };
+    let unsearched = vec!["section 14, which nothing loads, unpacks to more than is searched".to_owned()];
+    let (at, told) = packed(1000);
+    assert_eq!(told, (vec![(at, "a private key (PEM)".to_owned())], unsearched.clone()));
+    assert_eq!(packed(16 << 20).1, (Vec::new(), unsearched));
+}
+
+/// As somebody's build script adds it, or behind the end.
+#[test]
+fn a_private_key_in_text_that_nothing_loads_is_found_as_in_a_file_of_its_own() {
+    let pem = String::from_utf8(include_bytes!("../vectors/keys/p256-a.priv.pem").to_vec()).unwrap();
+    let der = crate::crosscheck::private("p256-a");
+    let array: Vec<String> = der.iter().map(|byte| format!("0x{byte:02x}")).collect();
+    let jwk = String::from_utf8(include_bytes!("../vectors/keys/p256-a.jwk").to_vec()).unwrap();
+    let putty = "PuTTY-User-Key-File-3: ecdsa-sha2-nistp256\nEncryption: none\n".to_owned();
+    let form = "a private key (PKCS#8, elliptic curve)";
+    for (text, form) in [
+        (format!("const uint8_t key[] = {{ {} }};\n", array.join(", ")), form),
+        (pem.lines().filter(|line| !line.starts_with('-')).collect(), form),
+        (jwk, "a private key (JSON Web Key)"),
+        (putty, "a private key (PuTTY)"),
+    ] {
+        let mut behind = vector("packed.elf");
+        let end = behind.len();
+        behind.extend(text.as_bytes());
+        assert_eq!(beside(behind), (vec![(end, form.to_owned())], Vec::new()), "{text}");
+        let mut added = vector("debug-zstd.elf");
+        let at = added.len() + 5;
+        added.resize(at, 0);
+        added.extend(text.as_bytes());
+        for (field, word) in [(FLAGS, 0), (OFFSET, at), (SIZE, text.len())] {
+            let place = section(&vector("debug-zstd.elf"), 14, field);
+            put(&mut added, place, u32::try_from(word).unwrap());
+        }
+        added.extend([0; 100]);
+        assert_eq!(beside(added), (vec![(at, form.to_owned())], Vec::new()), "{text}");
+    }
+    assert_eq!(beside(vector("paged.elf")), (Vec::new(), Vec::new()));
+    // Words of a program that prints keys, as debug information has them.
+    let mut words = vector("packed.elf");
+    words.extend(b"%s Private-Key: (%d bit)\0priv:\0pub:\0");
+    assert_eq!(beside(words), (Vec::new(), Vec::new()));
 }
 
 proptest! {
