@@ -562,7 +562,8 @@ fn a_private_half_anywhere_in_a_list_of_field_devices_is_refused_and_nothing_of_
     let with = |behind: &str| format!("{},mode,source\n{row},,{behind}\n", HEADER.trim_end());
     let pem = String::from_utf8(vector("p256-a.priv.pem")).unwrap();
     let jwk = String::from_utf8(vector("p256-a.jwk")).unwrap();
-    let many: String = (0..500).map(|index| format!("F-{index},,{},\n", Digest::of(&[index as u8]))).collect();
+    let many: String =
+        (0..500_u32).map(|index| format!("F-{index},,{},\n", Digest::of(&index.to_le_bytes()))).collect();
     let others = published().iter().map(spki);
     let field: String = others.map(|key| format!("F-1,,{},{}\n", Digest::of(&key), hex(&key))).collect();
     for list in [
@@ -574,7 +575,7 @@ fn a_private_half_anywhere_in_a_list_of_field_devices_is_refused_and_nothing_of_
         with("x,y") + &pem,
         format!("{}\n{}", hex(&der("p256-a.priv.pem")), with("")),
         format!("{HEADER}F-7,,{},{}\n", key("p256-a").spki_sha256(), hex(&vector("p256-a.encrypted.der"))),
-        format!("{HEADER}{row}\n{}\n{many}", pem),
+        format!("{HEADER}{row}\n{pem}\n{many}"),
         format!("{HEADER}{many}{}", with(&jwk.replace('\n', ""))),
         format!("{HEADER}{many}{row},{}\n", hex(&secret)),
         format!("{HEADER}{field}{row},{}\n", STANDARD.encode(&secret)),

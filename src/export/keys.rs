@@ -318,14 +318,14 @@ fn readable(file: &Read) -> Result<&str, Problem> {
 fn private_half(bytes: &[u8]) -> Option<&'static str> {
     let limit = usize::try_from(keys::FILE_LIMIT).unwrap_or(usize::MAX);
     let (mut budget, mut rest) = (Budget::default(), bytes);
-    let parts = std::iter::from_fn(|| {
+    let mut parts = std::iter::from_fn(|| {
         let most = rest.get(..limit).filter(|most| most.len() < rest.len());
         let lines = most.map(|most| memchr::memrchr(b'\n', most).map_or(limit, |end| end + 1));
         let (part, behind) = rest.split_at_checked(lines.unwrap_or(rest.len()))?;
         rest = behind;
         (!part.is_empty()).then_some(part)
     });
-    let in_parts = || parts.filter_map(|part| private::form_within(part, &mut budget)).next();
+    let mut in_parts = || parts.find_map(|part| private::form_within(part, &mut budget));
     let large = || if bytes.len() > limit { in_parts() } else { None };
     private::form_of_file(bytes).or_else(large).or_else(|| beside_its_key(bytes))
 }
@@ -337,12 +337,12 @@ const NUMBER: usize = 43;
 /// it would spend what may be tried.
 fn beside_its_key(bytes: &[u8]) -> Option<&'static str> {
     let mut budget = Budget::default();
-    let rows = bytes.split(|byte| *byte == b'\n').filter_map(|line| {
+    let mut rows = bytes.split(|byte| *byte == b'\n').filter_map(|line| {
         let row = line.get(memchr::memchr_iter(b',', line).nth(2)? + 1..)?;
         let behind = row.get(memchr::memchr(b',', row)?..)?;
         (behind.len() > NUMBER).then_some(row)
     });
-    rows.filter_map(|row| private::form_within(row, &mut budget)).next()
+    rows.find_map(|row| private::form_within(row, &mut budget))
 }
 
 /// What goes wrong with a row, and how badly.

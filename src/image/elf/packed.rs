@@ -78,10 +78,12 @@ impl<'f> Stream<'f> {
         let flags = TINFL_FLAG_PARSE_ZLIB_HEADER | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
         let (status, _, written) = decompress(&mut state, stream, &mut bytes, 0, flags);
         bytes.truncate(written);
-        let missing = match status {
-            TINFLStatus::Done if written == *claimed => None,
-            TINFLStatus::HasMoreOutput if *claimed > room => Some("unpacks to more than is searched"),
-            _ => Some("is packed, and damaged or not as long as it says"),
+        let missing = if status == TINFLStatus::Done && written == *claimed {
+            None
+        } else if status == TINFLStatus::HasMoreOutput && *claimed > room {
+            Some("unpacks to more than is searched")
+        } else {
+            Some("is packed, and damaged or not as long as it says")
         };
         (bytes, missing)
     }
