@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use crate::{
     keys::{
         der,
+        published::{published, spki},
         secrets::{secret, silent},
     },
     ledger::{rootstamp, with_passed},
@@ -357,7 +358,7 @@ fn two_units_of_a_line_carry_their_own_keys_and_the_signer_gets_the_list() {
     let row = |name: &str| format!("\"{}\",\"{}\"", key(name).spki_sha256(), hex(key(name).spki()));
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "\"serial\",\"device_id\",\"spki_sha256\",\"key\",\"mode\",\"source\"");
-    assert_eq!(lines[1], format!("\"T0-00007\",\"00000000000000aa\",{},\"training\",\"field.csv:2\"", row("p256-d")));
+    assert_eq!(lines[1], format!("\"T0-00007\",\"00000000000000aa\",{},\"\",\"field.csv:2\"", row("p256-d")));
     assert!(
         lines[2].starts_with(&format!("\"T1-00001\",\"0000000000000011\",{},\"training\",\"record ", row("p256-a"))),
         "{text}"
@@ -394,6 +395,15 @@ fn an_imported_list_brings_no_unit_back_that_the_records_took_out_of_service() {
     let fault = write(ledger.records(), &[before], None, &folder.path().join("both.csv")).unwrap_err();
     assert_eq!((fault.code.as_str(), fault.causes.len()), ("L-145", 1), "{fault}");
     assert!(fault.causes[0].contains("before.csv:2:1: T1-00001 is void, in record "), "{fault}");
+    // Nor does it bring device or key back under another label.
+    for (device, name, expected) in [
+        ("0000000000000011", "p256-d", "this device is that of T1-00001, void, in record "),
+        ("00000000000000aa", "p256-a", "this key is that of T1-00001, void, in record "),
+    ] {
+        let other = [imported("X-1", device, name)];
+        let fault = write(ledger.records(), &other, None, &folder.path().join("both.csv")).unwrap_err();
+        assert!(fault.causes.len() == 1 && fault.causes[0].contains(expected), "{fault}");
+    }
     assert!(!folder.path().join("both.csv").exists());
 }
 
@@ -405,8 +415,10 @@ fn a_list_that_virtual_boards_made_is_not_merged_into_one_of_production() {
         vec![Read::from_memory("field.csv", format!("{header},mode,source\n{row},{mode},record 4\n").into())]
     };
     let told = |records, mode| merged(Recorded::empty(records), &list(mode)).map_err(|told| told[0].to_string());
-    assert_eq!(told(Mode::Production, "production").unwrap()[0].mode, Mode::Production);
-    assert_eq!(told(Mode::Training, "").unwrap()[0].mode, Mode::Training);
+    assert_eq!(told(Mode::Production, "production").unwrap()[0].mode, Some(Mode::Production));
+    assert_eq!(told(Mode::Production, "").unwrap()[0].mode, None, "nobody said it");
+    let without = merged(Recorded::empty(Mode::Production), &[imported("F-1", "", "p256-a")]).unwrap();
+    assert_eq!(without[0].mode, None, "a list from before there was this column may be of any mode");
     for mode in ["training", "engineering", "Production", "x"] {
         let told = told(Mode::Production, mode).unwrap_err();
         assert!(told.starts_with("field.csv:2:1: `mode` is another than production"), "{told}");
@@ -433,7 +445,6 @@ fn a_list_of_field_devices_that_contradicts_itself_is_told_line_by_line() {
     };
     let spki = hex(key("p256-a").spki());
     let digest = key("p256-a").spki_sha256();
-    let private = hex(&vector("p256-a.encrypted.der"));
     let published = "3059301306072a8648ce3d020106082a8648ce3d03010703420004658da2eddb981f697dae7220d68217abed3fb87005ec8a05b9b56bbbaa17f460909baecdad7226c204b612b662ff4fccbd1b0c90841090d83a59cdad6c981d4c";
     let refused = "258010176e1aea2eac8ed342170e904661afca61e8c79d38863892e804584bf3";
     let text = [
@@ -445,7 +456,7 @@ fn a_list_of_field_devices_that_contradicts_itself_is_told_line_by_line() {
         format!("F-4,zz,{digest},{spki}\n"),
         format!("F-5,,{},{spki}\n", Digest::of(b"x")),
         format!("F-6,,{digest},\n"),
-        format!("F-7,,{digest},{private}\n"),
+        format!("F-7,,{digest},{spki},\n"),
         format!("F-8,,{refused},{published}\n"),
         format!("F 9,,{digest},{spki}\n"),
     ]
@@ -458,7 +469,7 @@ fn a_list_of_field_devices_that_contradicts_itself_is_told_line_by_line() {
         (6, "a device id is written as 16"),
         (7, "not that of `spki_sha256`"),
         (8, "`key` must be a SubjectPublicKeyInfo"),
-        (9, "private key"),
+        (9, "more cells than the 4 columns"),
         (10, "published development key"),
         (11, "only A-Z, 0-9 and - are allowed"),
     ];
@@ -480,7 +491,8 @@ fn a_list_of_field_devices_that_contradicts_itself_is_told_line_by_line() {
 fn a_row_of_a_field_list_is_one_line_whatever_its_quotation_marks_say() {
     let row = field_row("F-1", "", "p256-a").trim_end().replace(',', "\",\"");
     let list = |text: String| merged(Recorded::empty(Mode::Training), &[Read::from_memory("field.csv", text.into())]);
-    let devices = list(format!("{HEADER}\n\"{row}\",\"a, \"\"b\"\".csv:2\"\r\n")).unwrap();
+    let header = format!("{},source\n", HEADER.trim_end());
+    let devices = list(format!("{header}\n\"{row}\",\"a, \"\"b\"\".csv:2\"\r\n")).unwrap();
     assert_eq!((devices.len(), devices[0].source.as_str()), (1, "field.csv:3"));
     let problems = list(format!("{HEADER}\"F-2,\n{}", field_row("F-3", "", "p256-a"))).unwrap_err();
     assert_eq!(problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [Some(2)], "{problems:?}");
@@ -488,6 +500,107 @@ fn a_row_of_a_field_list_is_one_line_whatever_its_quotation_marks_say() {
     assert!(long[0].what.contains("has more than 500000 lines"), "{long:?}");
     let wide = list(format!("{HEADER}{}\n", ",".repeat(1 << 20))).unwrap_err();
     assert_eq!((wide.len(), wide[0].line), (1, Some(2)), "{wide:?}");
+}
+
+#[test]
+fn a_row_of_more_cells_than_its_list_has_columns_is_told() {
+    let row = field_row("F-1", "", "p256-a").trim_end().to_owned();
+    for (columns, behind) in [
+        ("", ",training"),
+        (",mode", ",training,record 4"),
+        (",source", ",training,record 4"),
+        (",mode,source", ",training,a,b.csv:2"),
+        (",mode,source", ",training,\"a\",b.csv:2,\"x"),
+    ] {
+        let list = format!("{}{columns}\n{row}{behind}\n", HEADER.trim_end());
+        let told = merged(Recorded::empty(Mode::Training), &[Read::from_memory("field.csv", list.into())]).unwrap_err();
+        assert_eq!((told.len(), told[0].line), (1, Some(2)), "{told:?}");
+        assert!(told[0].what.starts_with("this row has more cells than the "), "{told:?}");
+    }
+}
+
+#[test]
+fn a_device_id_that_a_later_row_adds_is_kept_and_taken() {
+    let rows = |rows: &[(&str, &str, &str)]| {
+        let rows: String = rows.iter().map(|(serial, device, name)| field_row(serial, device, name)).collect();
+        [Read::from_memory("field.csv", format!("{HEADER}{rows}").into_bytes())]
+    };
+    let known = ("A-1", "", "p256-a");
+    let named = ("A-1", "0011223344556677", "p256-a");
+    let other = ("B-1", "0011223344556677", "p256-b");
+    let devices = merged(Recorded::empty(Mode::Training), &rows(&[known, named, known])).unwrap();
+    let ids: Vec<_> = devices.iter().map(|device| device.device_id.map(|id| id.to_string())).collect();
+    assert_eq!(ids, [Some("0011223344556677".to_owned())]);
+    for (order, line, expected) in [
+        ([known, named, other], 4, "this device is that of A-1, in field.csv:2"),
+        ([known, other, named], 4, "this device is that of B-1, in field.csv:3"),
+        ([other, known, named], 4, "this device is that of B-1, in field.csv:2"),
+        ([known, named, ("A-1", "00000000000000aa", "p256-a")], 4, "A-1 has another key or device in field.csv:2"),
+    ] {
+        let told = merged(Recorded::empty(Mode::Training), &rows(&order)).unwrap_err();
+        assert_eq!((told.len(), told[0].line), (1, Some(line)), "{told:?}");
+        assert!(told[0].what.starts_with(expected), "{told:?}");
+    }
+
+    // A record stays as it is; the device that a list names for it is taken nevertheless.
+    let passed = merged(Recorded::empty(Mode::Training), &rows(&[known])).unwrap();
+    let recorded = Recorded { passed: passed.clone(), ..Recorded::empty(Mode::Training) };
+    assert_eq!(merged(recorded.clone(), &rows(&[named])).unwrap(), passed);
+    assert_eq!(merged(recorded.clone(), &rows(&[named, other])).unwrap_err().len(), 1);
+    assert_eq!(merged(recorded, &rows(&[named, ("A-1", "00000000000000aa", "p256-a")])).unwrap_err().len(), 1);
+}
+
+/// A list has no place for one: wherever it stands, the file is no list.
+#[test]
+fn a_private_half_anywhere_in_a_list_of_field_devices_is_refused_and_nothing_of_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let line =
+        Line::new(Arc::new(Files::good().lot()), Slot::with(virgin(Silicon::Hardened, Latch::Strict, 0x11)).shared());
+    let ledger = line.ledger.lock().unwrap();
+    let secret = secret("p256-a");
+    let row = field_row("F-1", "", "p256-a").trim_end().to_owned();
+    let with = |behind: &str| format!("{},mode,source\n{row},,{behind}\n", HEADER.trim_end());
+    let pem = String::from_utf8(vector("p256-a.priv.pem")).unwrap();
+    let jwk = String::from_utf8(vector("p256-a.jwk")).unwrap();
+    let many: String =
+        (0..500_u32).map(|index| format!("F-{index},,{},\n", Digest::of(&index.to_le_bytes()))).collect();
+    let others = published().iter().map(spki);
+    let field: String = others.map(|key| format!("F-1,,{},{}\n", Digest::of(&key), hex(&key))).collect();
+    for list in [
+        with(&hex(&der("p256-a.priv.pem"))),
+        with(&hex(&secret)),
+        with(&STANDARD.encode(der("p256-a.sec1.pem"))),
+        with(&pem),
+        with(&jwk.replace('\n', "")),
+        with("x,y") + &pem,
+        format!("{}\n{}", hex(&der("p256-a.priv.pem")), with("")),
+        format!("{HEADER}F-7,,{},{}\n", key("p256-a").spki_sha256(), hex(&vector("p256-a.encrypted.der"))),
+        format!("{HEADER}{row}\n{pem}\n{many}"),
+        format!("{HEADER}{many}{}", with(&jwk.replace('\n', ""))),
+        format!("{HEADER}{many}{row},{}\n", hex(&secret)),
+        format!("{HEADER}{field}{row},{}\n", STANDARD.encode(&secret)),
+    ] {
+        let out = folder.path().join("keys.csv");
+        let list = [Read::from_memory("field.csv", list.into_bytes())];
+        let fault = write(ledger.records(), &list, None, &out).unwrap_err();
+        assert_eq!((fault.code.as_str(), fault.exit, out.exists()), ("L-145", Exit::KeyRefused, false), "{fault}");
+        assert_eq!(fault.causes.len(), 1, "{fault}");
+        assert!(fault.causes[0].starts_with("field.csv: ") && fault.causes[0].contains("private key"), "{fault}");
+        silent(&fault.to_string(), &secret);
+    }
+}
+
+#[test]
+fn a_key_that_no_device_can_verify_with_is_no_devices_own() {
+    for (name, expected) in [
+        ("x25519-a", "`key` is X25519, which signs nothing"),
+        ("ed25519-a", "`key` is Ed25519; a device's own key is P-256"),
+    ] {
+        let key = keys::read_any(&Read::from_memory(name, vector(&format!("{name}.pub.pem")))).unwrap().key;
+        let list = format!("{HEADER}F-1,,{},{}\n", key.spki_sha256(), hex(key.spki()));
+        let told = merged(Recorded::empty(Mode::Training), &[Read::from_memory("field.csv", list.into())]).unwrap_err();
+        assert!(told.len() == 1 && told[0].what.starts_with(expected), "{told:?}");
+    }
 }
 
 /// A release of the bootloader, spoilt, signed by p256-b.

@@ -126,6 +126,25 @@ fn a_key_in_an_elf_where_nothing_loads_it_is_refused_as_in_memory() {
 }
 
 #[test]
+fn debug_information_that_cannot_be_searched_for_keys_is_remarked() {
+    let mut packed = linked();
+    let at = packed.len();
+    packed.extend([2_u32, 4096, 1, 0].iter().flat_map(|word| word.to_le_bytes()));
+    let table = u32::try_from(packed.len()).unwrap();
+    let at = u32::try_from(at).unwrap();
+    // None, the two of the program, and one that is packed by zstd. [System V ABI 4, figure 4-8]
+    let code = [0, 1, 2, 0x2000_0000, 0x100, 32, 0, 0, 4, 0];
+    let data = [0, 1, 3, 0x2000_0000, 0x120, 16, 0, 0, 4, 0];
+    let beside = [0, 1, 1 << 11, 0, at, 16, 0, 0, 1, 0];
+    packed.extend([[0; 10], code, data, beside].concat().iter().flat_map(|word: &u32| word.to_le_bytes()));
+    packed[32..36].copy_from_slice(&table.to_le_bytes());
+    packed[46..50].copy_from_slice(&[40, 0, 4, 0]);
+    let product = named("loader.elf", packed, "").read_as(None).unwrap();
+    let expected = "section 3, which nothing loads, is packed by a method other than zlib: not searched for keys";
+    assert!(product.remarks.iter().any(|remark| remark.ends_with(expected)), "{:?}", product.remarks);
+}
+
+#[test]
 fn a_declared_decryption_key_that_an_elf_loads_is_told_as_such_alone() {
     let contents = [program(), private("p256-b")].concat();
     let length = u32::try_from(contents.len()).unwrap();

@@ -10,7 +10,7 @@ use crate::{
     fault::{Exit, Fault, Party, Problem},
     file::Read,
     ident::{DeviceId, Digest, Mode, Serial, bytes_from_hex, hex},
-    keys::{AnyKey, refuse::RefuseList},
+    keys::{self, Algorithm, AnyKey, NotOurs, bare::Budget, private, refuse::RefuseList},
     ledger::{Chain, Records, UnitRecord},
     plan::Golden,
 };
@@ -32,8 +32,9 @@ pub struct DeviceKey {
     pub spki_sha256: Digest,
     /// The SubjectPublicKeyInfo, in hexadecimal digits; empty where all units of the product share the key.
     pub key: String,
-    /// The rules of the records this list is made of: what was built in training is nobody's to sign for.
-    pub mode: Mode,
+    /// The rules under which it was built, where that is known: a list of older devices may not say it, and what was built in
+    /// training is nobody's to sign for.
+    pub mode: Option<Mode>,
     /// `record` with the entry that says so, or the imported file with the line.
     pub source: String,
 }
@@ -48,8 +49,19 @@ pub struct Recorded {
     pub mode: Mode,
     /// Units that passed, and the keys they trust.
     pub passed: Vec<DeviceKey>,
-    /// How every other unit stands that the records have touched.
-    pub others: BTreeMap<Serial, String>,
+    /// Every other unit that the records have touched.
+    pub others: BTreeMap<Serial, Other>,
+}
+
+/// A unit without a live PASS that says which key it trusts. Its device and its key are taken nevertheless.
+#[derive(Clone, Debug)]
+pub struct Other {
+    /// How it stands, and in which record.
+    pub standing: String,
+    /// The device, where it is known.
+    pub device_id: Option<DeviceId>,
+    /// SHA-256 of the SubjectPublicKeyInfo of the key it was to trust.
+    pub spki_sha256: Option<Digest>,
 }
 
 impl Recorded {
@@ -74,19 +86,17 @@ impl Recorded {
 
     /// What is held, void or scrapped is nobody's to sign for.
     fn add(&mut self, records: &Records, serial: Serial, unit: &UnitRecord) -> Result<(), Fault> {
-        match unit.key_fingerprint.filter(|_| unit.standing == "passed") {
-            Some(spki_sha256) => {
-                let key = own_key(records, unit, &spki_sha256)?;
-                let (device_id, mode, source) = (unit.device_id, unit.mode, format!("record {}", unit.entry));
-                self.passed.push(DeviceKey { serial, device_id, spki_sha256, key, mode, source });
-            }
-            None if unit.standing == "passed" => {
-                self.others.insert(serial, format!("passed without a key, in record {}", unit.entry));
-            }
-            None => {
-                self.others.insert(serial, format!("{}, in record {}", unit.standing, unit.entry));
-            }
+        let passed = unit.standing == "passed";
+        if let Some(spki_sha256) = unit.key_fingerprint.filter(|_| passed) {
+            let key = own_key(records, unit, &spki_sha256)?;
+            let (device_id, mode, source) = (unit.device_id, Some(unit.mode), format!("record {}", unit.entry));
+            self.passed.push(DeviceKey { serial, device_id, spki_sha256, key, mode, source });
+            return Ok(());
         }
+        let standing = if passed { "passed without a key" } else { unit.standing };
+        let standing = format!("{standing}, in record {}", unit.entry);
+        let (device_id, spki_sha256) = (unit.device_id, unit.key_fingerprint);
+        self.others.insert(serial, Other { standing, device_id, spki_sha256 });
         Ok(())
     }
 }
@@ -122,7 +132,8 @@ fn rows(list: &[DeviceKey], draft: &Draft) -> Result<(), csv::Error> {
     for device in list {
         let id = device.device_id.map(|id| id.to_string()).unwrap_or_default();
         let (serial, digest) = (device.serial.to_string(), device.spki_sha256.to_string());
-        let (mode, source) = (device.mode.to_string(), device.source.clone());
+        let mode = device.mode.map(|mode| mode.to_string()).unwrap_or_default();
+        let source = device.source.clone();
         rows.write_record([serial, id, digest, device.key.clone(), mode, source].map(inert))?;
     }
     rows.flush()?;
@@ -144,74 +155,124 @@ fn own_key(records: &Records, unit: &UnitRecord, spki_sha256: &Digest) -> Result
 /// Everything that is wrong with the lists, and every contradiction, with both places.
 pub fn merged(recorded: Recorded, imports: &[Read]) -> Result<Vec<DeviceKey>, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut known = Known::default();
-    let Recorded { mode, passed, others } = recorded;
-    passed.into_iter().for_each(|device| known.add(device));
+    let mode = recorded.mode;
+    let mut known = Known::of(recorded);
     let list = RefuseList::built_in()?;
     for file in imports {
         for (line, device) in read(file, mode, &list, &mut problems) {
-            let at = |what: String| Problem::new(file.name(), what).at(line, 1);
-            if let Some(standing) = others.get(&device.serial) {
-                problems
-                    .push(at(format!("{} is {standing}: only a live PASS says which key it trusts", device.serial)));
-                continue;
-            }
-            match known.all.get(&device.serial) {
-                Some(known) if same(known, &device) => {}
-                Some(known) => {
-                    problems.push(at(format!("{} has another key or device in {}", device.serial, known.source)));
-                }
-                None => problems.extend(known.taken(&device).map(at)),
-            }
+            let contradiction = known.contradicts(&device);
+            problems.extend(contradiction.map(|what| Problem::new(file.name(), what).at(line, 1)));
             known.add(device);
         }
     }
     problems.truncate(PROBLEMS);
-    if problems.is_empty() { Ok(known.all.into_values().collect()) } else { Err(problems) }
-}
-
-fn same(known: &DeviceKey, device: &DeviceKey) -> bool {
-    let devices = known.device_id.zip(device.device_id);
-    known.spki_sha256 == device.spki_sha256 && devices.is_none_or(|(known, device)| known == device)
+    if problems.is_empty() { Ok(known.into_list()) } else { Err(problems) }
 }
 
 /// Devices by their serial numbers, and whose device and key is whose.
 #[derive(Default)]
 struct Known {
-    all: BTreeMap<Serial, DeviceKey>,
+    all: BTreeMap<Serial, Entry>,
+    others: BTreeMap<Serial, Other>,
     by_device: HashMap<DeviceId, Serial>,
     by_key: HashMap<Digest, Serial>,
 }
 
+/// What is said of a serial number.
+struct Entry {
+    device: DeviceKey,
+    /// Nothing that a list says is written into it.
+    recorded: bool,
+    /// The device, whoever named it.
+    device_id: Option<DeviceId>,
+}
+
 impl Known {
-    /// The first that is said of a serial number stands.
-    fn add(&mut self, device: DeviceKey) {
+    /// A device that passed under one label after another was voided is that of the PASS.
+    fn of(recorded: Recorded) -> Self {
+        let mut known = Self { others: recorded.others, ..Self::default() };
+        recorded.passed.into_iter().for_each(|device| known.insert(device, true));
+        for (serial, other) in &known.others {
+            other.device_id.map(|id| known.by_device.entry(id).or_insert_with(|| serial.clone()));
+            other.spki_sha256.map(|key| known.by_key.entry(key).or_insert_with(|| serial.clone()));
+        }
+        known
+    }
+
+    fn insert(&mut self, device: DeviceKey, recorded: bool) {
         // Keys that a product's units share come from records only; they are then said to be the first unit's.
         let first = |known: &mut Serial| *known = known.clone().min(device.serial.clone());
-        if self.all.contains_key(&device.serial) {
-            return;
-        }
         if let Some(id) = device.device_id {
             self.by_device.entry(id).and_modify(first).or_insert_with(|| device.serial.clone());
         }
         self.by_key.entry(device.spki_sha256).and_modify(first).or_insert_with(|| device.serial.clone());
-        self.all.insert(device.serial.clone(), device);
+        let device_id = device.device_id;
+        self.all.insert(device.serial.clone(), Entry { device, recorded, device_id });
     }
 
-    /// What of a device is another's already.
-    fn taken(&self, device: &DeviceKey) -> Option<String> {
-        let by_device = device.device_id.and_then(|id| self.by_device.get(&id)).map(|serial| (serial, "this device"));
-        let by_key = self.by_key.get(&device.spki_sha256).map(|serial| (serial, "this key"));
-        let (serial, what) = by_device.into_iter().chain(by_key).min_by_key(|(serial, _)| *serial)?;
-        let known = self.all.get(serial)?;
-        Some(format!("{what} is that of {}, in {}: each device has its own", known.serial, known.source))
+    /// The first that is said of a serial number stands, and what it left out may be said later.
+    fn add(&mut self, device: DeviceKey) {
+        let Some(known) = self.all.get_mut(&device.serial) else {
+            if !self.others.contains_key(&device.serial) {
+                self.insert(device, false);
+            }
+            return;
+        };
+        if !known.agrees(&device) {
+            return;
+        }
+        if let Some(id) = device.device_id {
+            known.device_id.get_or_insert(id);
+            self.by_device.entry(id).or_insert(device.serial);
+        }
+        if !known.recorded {
+            known.device.device_id = known.device_id;
+            known.device.mode = known.device.mode.or(device.mode);
+        }
+    }
+
+    /// What of this speaks against what is known.
+    fn contradicts(&self, device: &DeviceKey) -> Option<String> {
+        let serial = &device.serial;
+        if let Some(Other { standing, .. }) = self.others.get(serial) {
+            return Some(format!("{serial} is {standing}: only a live PASS says which key it trusts"));
+        }
+        let by_device = || device.device_id.and_then(|id| self.by_device.get(&id)).map(|owner| (owner, "this device"));
+        let by_key = || self.by_key.get(&device.spki_sha256).map(|owner| (owner, "this key"));
+        match self.all.get(serial) {
+            Some(known) if !known.agrees(device) => {
+                Some(format!("{serial} has another key or device in {}", known.device.source))
+            }
+            Some(Entry { device_id: Some(_), .. }) => None,
+            Some(_) => by_device().and_then(|taken| self.taken(taken)),
+            None => {
+                by_device().into_iter().chain(by_key()).min_by_key(|(owner, _)| *owner).and_then(|it| self.taken(it))
+            }
+        }
+    }
+
+    fn taken(&self, (owner, what): (&Serial, &str)) -> Option<String> {
+        let known = self.all.get(owner).map(|known| format!("in {}", known.device.source));
+        let standing = known.or_else(|| self.others.get(owner).map(|other| other.standing.clone()))?;
+        Some(format!("{what} is that of {owner}, {standing}: each device has its own"))
+    }
+
+    fn into_list(self) -> Vec<DeviceKey> {
+        self.all.into_values().map(|known| known.device).collect()
+    }
+}
+
+impl Entry {
+    fn agrees(&self, device: &DeviceKey) -> bool {
+        let devices = self.device_id.zip(device.device_id);
+        self.device.spki_sha256 == device.spki_sha256 && devices.is_none_or(|(known, device)| known == device)
     }
 }
 
 /// The rows that are whole, with their lines.
 fn read(file: &Read, mode: Mode, list: &RefuseList, problems: &mut Vec<Problem>) -> Vec<(usize, DeviceKey)> {
-    let text = match file.text() {
-        Ok(text) => text.strip_prefix('\u{FEFF}').unwrap_or(text),
+    let text = match readable(file) {
+        Ok(text) => text,
         Err(problem) => {
             problems.push(problem);
             return Vec::new();
@@ -219,7 +280,7 @@ fn read(file: &Read, mode: Mode, list: &RefuseList, problems: &mut Vec<Problem>)
     };
     let mut lines = (1..).zip(text.lines());
     let first = lines.find(|(line, text)| *line > LINES || !text.trim().is_empty());
-    let Some(has_mode) = first.and_then(|(_, line)| header(line)) else {
+    let Some(header) = first.and_then(|(_, line)| Header::of(line)) else {
         let what = format!("the first line must be `{}`, as `export --format keys-csv` writes it", COLUMNS.join(","));
         problems.push(Problem::new(file.name(), what).at(1, 1));
         return Vec::new();
@@ -236,7 +297,8 @@ fn read(file: &Read, mode: Mode, list: &RefuseList, problems: &mut Vec<Problem>)
         if text.trim().is_empty() {
             continue;
         }
-        match device(&columns(text, has_mode), mode, list, &format!("{}:{line}", file.name())) {
+        let source = format!("{}:{line}", file.name());
+        match header.cells(text).and_then(|cells| device(&cells, mode, list, source)) {
             Ok(device) => rows.push((line, device)),
             Err((what, exit)) => problems.push(Problem::new(file.name(), what).at(line, 1).exit(exit)),
         }
@@ -244,19 +306,97 @@ fn read(file: &Read, mode: Mode, list: &RefuseList, problems: &mut Vec<Problem>)
     rows
 }
 
-/// Whether the rows have a mode; `None` where this is no header. The last two columns may be left out.
-fn header(line: &str) -> Option<bool> {
-    let names: Vec<&str> = line.split(',').map(unquoted).collect();
-    let rest = names.strip_prefix(COLUMNS.get(..4)?)?;
-    let has_mode = rest.first() == COLUMNS.get(4);
-    let rest = if has_mode { rest.get(1..)? } else { rest };
-    (rest.is_empty() || rest == COLUMNS.get(5..)?).then_some(has_mode)
+/// The text of a list in which no private half stands, wherever: nothing else is said of one that holds it.
+fn readable(file: &Read) -> Result<&str, Problem> {
+    if let Some(form) = private_half(&file.bytes) {
+        return Err(Problem::new(file.name(), NotOurs::Private(form).to_string()).exit(Exit::KeyRefused));
+    }
+    Ok(file.text()?.strip_prefix('\u{FEFF}').unwrap_or(file.text()?))
 }
 
-/// The columns before the last, without their quotation marks. None of them ever holds a comma or a line's end, so that a
-/// row is a line: a mark that is not closed takes no more than its own.
-fn columns(line: &str, has_mode: bool) -> Vec<&str> {
-    line.split(',').take(if has_mode { 5 } else { 4 }).map(unquoted).collect()
+/// A large list is asked once more in parts, each as small as a file that holds a key may be.
+fn private_half(bytes: &[u8]) -> Option<&'static str> {
+    let limit = usize::try_from(keys::FILE_LIMIT).unwrap_or(usize::MAX);
+    let (mut budget, mut rest) = (Budget::default(), bytes);
+    let mut parts = std::iter::from_fn(|| {
+        let most = rest.get(..limit).filter(|most| most.len() < rest.len());
+        let lines = most.map(|most| memchr::memrchr(b'\n', most).map_or(limit, |end| end + 1));
+        let (part, behind) = rest.split_at_checked(lines.unwrap_or(rest.len()))?;
+        rest = behind;
+        (!part.is_empty()).then_some(part)
+    });
+    let mut in_parts = || parts.find_map(|part| private::form_within(part, &mut budget));
+    let large = || if bytes.len() > limit { in_parts() } else { None };
+    private::form_of_file(bytes).or_else(large).or_else(|| beside_its_key(bytes))
+}
+
+/// Shorter text holds no number of 32 bytes, whatever the digits.
+const NUMBER: usize = 43;
+
+/// A number without wrapping in the same row as its public half. The fingerprint there is such a number too, and of many rows
+/// it would spend what may be tried.
+fn beside_its_key(bytes: &[u8]) -> Option<&'static str> {
+    let mut budget = Budget::default();
+    let mut rows = bytes.split(|byte| *byte == b'\n').filter_map(|line| {
+        let row = line.get(memchr::memchr_iter(b',', line).nth(2)? + 1..)?;
+        let behind = row.get(memchr::memchr(b',', row)?..)?;
+        (behind.len() > NUMBER).then_some(row)
+    });
+    rows.find_map(|row| private::form_within(row, &mut budget))
+}
+
+/// What goes wrong with a row, and how badly.
+type Wrong = (String, Exit);
+
+fn plain(what: impl Into<String>) -> Wrong {
+    (what.into(), Exit::Usage)
+}
+
+/// The columns of a list. The last two may be left out.
+struct Header {
+    /// How many there are.
+    columns: usize,
+    has_mode: bool,
+}
+
+/// A row without its marks.
+struct Cells<'t> {
+    serial: &'t str,
+    device_id: &'t str,
+    spki_sha256: &'t str,
+    key: &'t str,
+    /// Empty where the list does not say it.
+    mode: &'t str,
+}
+
+impl Header {
+    fn of(line: &str) -> Option<Self> {
+        let names: Vec<&str> = line.split(',').map(unquoted).collect();
+        let rest = names.strip_prefix(COLUMNS.get(..4)?)?;
+        let has_mode = rest.first() == COLUMNS.get(4);
+        let rest = if has_mode { rest.get(1..)? } else { rest };
+        (rest.is_empty() || rest == COLUMNS.get(5..)?).then_some(Self { columns: names.len(), has_mode })
+    }
+
+    /// A row is a line: a mark that is not closed takes no more than its own.
+    fn cells<'t>(&self, line: &'t str) -> Result<Cells<'t>, Wrong> {
+        let row: Vec<&str> = cells(line).take(self.columns + 1).map(unquoted).collect();
+        if row.len() > self.columns {
+            return Err(plain(format!("this row has more cells than the {} columns of the first line", self.columns)));
+        }
+        let cell = |index: usize| row.get(index).copied().unwrap_or_default();
+        let mode = if self.has_mode { cell(4) } else { "" };
+        Ok(Cells { serial: cell(0), device_id: cell(1), spki_sha256: cell(2), key: cell(3), mode })
+    }
+}
+
+/// What commas outside of quotation marks divide.
+fn cells(line: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    line.split(move |c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    })
 }
 
 fn unquoted(cell: &str) -> &str {
@@ -264,22 +404,26 @@ fn unquoted(cell: &str) -> &str {
     cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')).unwrap_or(cell).trim()
 }
 
-fn device(row: &[&str], mode: Mode, list: &RefuseList, source: &str) -> Result<DeviceKey, (String, Exit)> {
-    let cell = |index: usize| row.get(index).copied().unwrap_or_default();
-    let plain = |what: String| (what, Exit::Usage);
-    let serial: Serial = cell(0).parse().map_err(|error: crate::ident::BadSerial| plain(error.to_string()))?;
-    let device_id = match cell(1) {
+fn device(row: &Cells<'_>, records: Mode, list: &RefuseList, source: String) -> Result<DeviceKey, Wrong> {
+    let serial: Serial = row.serial.parse().map_err(|error: crate::ident::BadSerial| plain(error.to_string()))?;
+    let device_id = match row.device_id {
         "" => None,
         id => Some(id.parse::<DeviceId>().map_err(|error| plain(error.to_string()))?),
     };
-    if !cell(4).is_empty() && cell(4) != mode.to_string() {
-        return Err(plain(format!(
-            "`mode` is another than {mode}, that of the records; modes are never mixed in one list"
-        )));
+    let mode = (!row.mode.is_empty()).then_some(records);
+    if mode.is_some_and(|mode| mode.to_string() != row.mode) {
+        let what = format!("`mode` is another than {records}, that of the records; modes are never mixed in one list");
+        return Err(plain(what));
     }
-    let pinned: Digest = cell(2).parse().map_err(|error: crate::ident::BadDigest| plain(error.to_string()))?;
-    let der = bytes_from_hex(cell(3)).filter(|der| !der.is_empty());
-    let der = der.ok_or_else(|| plain("`key` must be a SubjectPublicKeyInfo in hexadecimal digits".to_owned()))?;
+    let (spki_sha256, key) = own_key_of(row, list)?;
+    Ok(DeviceKey { serial, device_id, spki_sha256, key: hex(key.spki()), mode, source })
+}
+
+/// The key of a device that is its own: bootloaders of the nRF5 SDK, which alone have one, verify with P-256.
+fn own_key_of(row: &Cells<'_>, list: &RefuseList) -> Result<(Digest, AnyKey), Wrong> {
+    let pinned: Digest = row.spki_sha256.parse().map_err(|error: crate::ident::BadDigest| plain(error.to_string()))?;
+    let der = bytes_from_hex(row.key).filter(|der| !der.is_empty());
+    let der = der.ok_or_else(|| plain("`key` must be a SubjectPublicKeyInfo in hexadecimal digits"))?;
     let key = AnyKey::from_spki(&der)
         .map_err(|bad| (format!("`key`: {bad}"), if bad.is_private() { Exit::KeyRefused } else { Exit::Usage }))?;
     if key.spki_sha256() != pinned {
@@ -288,7 +432,13 @@ fn device(row: &[&str], mode: Mode, list: &RefuseList, source: &str) -> Result<D
     if let Some(refused) = list.refuses_digest(&pinned) {
         return Err((format!("`key` is a {refused}"), Exit::KeyRefused));
     }
-    Ok(DeviceKey { serial, device_id, spki_sha256: pinned, key: hex(key.spki()), mode, source: source.to_owned() })
+    match key.algorithm() {
+        Algorithm::P256 => Ok((pinned, key)),
+        Algorithm::X25519 => Err(plain("`key` is X25519, which signs nothing; a device's own key is P-256")),
+        other @ (Algorithm::P384 | Algorithm::Ed25519 | Algorithm::Rsa2048 | Algorithm::Rsa3072) => {
+            Err(plain(format!("`key` is {other}; a device's own key is P-256")))
+        }
+    }
 }
 
 fn unmergeable(problems: &[Problem]) -> Fault {

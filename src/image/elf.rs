@@ -1,18 +1,15 @@
 //! ELF as compilers leave it: what it puts into flash. [System V ABI 4, ELF for the Arm Architecture]
 
-use std::ops::Range;
-
 use object::{Endianness, elf, read::elf::FileHeader as _};
 
-use super::{MEMORY_MAX, Map, Segment, scan, too_much};
-use crate::{
-    fault::Problem,
-    file::Read,
-    keys::{private, refuse::RefuseList},
-};
+use super::{MEMORY_MAX, Map, Segment, too_much};
+use crate::{fault::Problem, file::Read};
 
+mod beside;
+mod packed;
 mod pieces;
 
+pub use beside::{Beside, beside};
 use pieces::Piece;
 
 /// What these chips are.
@@ -30,67 +27,6 @@ pub(super) fn read(file: &Read) -> Result<Map, Vec<Problem>> {
     let segments = pieces::of(header, &file.bytes).and_then(|pieces| joined(pieces, &file.bytes)).map_err(told)?;
     let (segments, written) = (segments.into(), [].into());
     Ok(Map { name: file.name(), segments, written, entry: Some(header.e_entry(LITTLE)) })
-}
-
-/// So many bytes that nothing loads are searched for keys in every form, in order of the file. Debug information of a
-/// large Zephyr program is some 8 MiB.
-const SEARCHED_MAX: usize = 16 << 20;
-
-/// More than the first words of a private key in PEM take, in bytes.
-const PEM_HEAD: usize = 256;
-
-/// Private halves and refused keys in what this file holds beside the memory that it describes: debug information,
-/// sections that are not loaded, bytes behind the end. `at` is an offset in the file.
-#[must_use]
-pub fn keys_not_loaded(file: &Read, list: &RefuseList) -> Vec<scan::Found> {
-    let (near, far) = at_most(SEARCHED_MAX, not_loaded(&file.bytes));
-    let segment = |range: Range<usize>| {
-        Some(Segment { at: u32::try_from(range.start).ok()?, bytes: file.bytes.get(range)?.to_vec() })
-    };
-    let near = Map::of_segments(file.name(), near.into_iter().filter_map(segment).collect());
-    let mut found = near.map(|map| scan::keys(&map, list)).unwrap_or_default();
-    found.retain(|found| found.refused.is_some() || matches!(found.kind, scan::Kind::Private(_)));
-    for range in far {
-        let wrapped = private::wrapped(file.bytes.get(range.clone()).unwrap_or_default()).next();
-        let far = wrapped.and_then(|wrapped| {
-            let at = u32::try_from(range.start + wrapped.at).ok()?;
-            let kind = scan::Kind::Private(wrapped.form);
-            Some(scan::Found { at, len: wrapped.len, kind, refused: None, key: None })
-        });
-        found.extend(far.filter(|far| !found.iter().any(|found| found.at == far.at)));
-    }
-    found
-}
-
-/// The first so many bytes of these ranges, and the rest, which begins a little before.
-fn at_most(most: usize, ranges: Vec<Range<usize>>) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
-    let (mut near, mut far, mut room) = (Vec::new(), Vec::new(), most);
-    for range in ranges {
-        let cut = range.end.min(range.start.saturating_add(room));
-        room -= cut - range.start;
-        if cut < range.end {
-            far.push(range.start.max(cut.saturating_sub(PEM_HEAD))..range.end);
-        }
-        near.push(range.start..cut);
-    }
-    (near, far)
-}
-
-/// What is not loaded, in order: debug information, what lies between sections, what is behind the end. Nothing of a file
-/// that cannot be read.
-fn not_loaded(file: &[u8]) -> Vec<Range<usize>> {
-    let Some(pieces) = header(file).ok().and_then(|header| pieces::of(header, file).ok()) else { return Vec::new() };
-    let mut loaded: Vec<Range<usize>> = pieces.into_iter().map(|piece| piece.file).collect();
-    loaded.sort_by_key(|range| range.start);
-    loaded.push(file.len()..file.len());
-    let (mut left, mut from) = (Vec::new(), 0);
-    for range in loaded {
-        if range.start > from {
-            left.push(from..range.start);
-        }
-        from = from.max(range.end);
-    }
-    left
 }
 
 /// The header, if it is of a program for a Cortex-M.

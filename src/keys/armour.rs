@@ -62,8 +62,53 @@ fn written<'b>(
     })
 }
 
+/// What stands in these lines as one line: their ends may be written out as `\n`, a slash as `\/`; they may be parts of one
+/// string, or begin with the mark of a comment.
+pub(super) fn unbroken(mut text: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    std::iter::from_fn(move || {
+        loop {
+            let (byte, behind) = text.split_first()?;
+            text = behind;
+            match byte {
+                b'\n' => text = behind_mark(behind),
+                b'"' | b'\'' => match behind_joint(behind, *byte) {
+                    Some(next) => text = next,
+                    None => return Some(*byte),
+                },
+                b'\\' => match behind.strip_prefix(b"\\").unwrap_or(behind).split_first() {
+                    Some((b'/', next)) => {
+                        text = next;
+                        return Some(b'/');
+                    }
+                    Some((b'n' | b'r' | b'\n', next)) => text = behind_mark(next),
+                    _ => return Some(*byte),
+                },
+                byte if byte.is_ascii_whitespace() => {}
+                byte => return Some(*byte),
+            }
+        }
+    })
+}
+
+/// A line without the mark that makes it a comment, which is a digit of base64 unless a blank is behind it.
+fn behind_mark(line: &[u8]) -> &[u8] {
+    let blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
+    let text = line.get(line.iter().take_while(blank).count()..).unwrap_or_default();
+    let marks = text.iter().take_while(|byte| matches!(byte, b'#' | b'/' | b'*' | b';' | b'>' | b'|' | b'!')).count();
+    text.get(marks..).filter(|rest| rest.first().is_some_and(|byte| blank(&byte))).unwrap_or(text)
+}
+
+/// The next part of a string whose part ends here, as compilers join them.
+fn behind_joint(text: &[u8], quote: u8) -> Option<&[u8]> {
+    /// More than any program is indented by.
+    const APART: usize = 128;
+    let between = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'+' | b'\\' | b'.');
+    let text = text.get(text.iter().take(APART).take_while(|byte| between(byte)).count()..)?;
+    text.strip_prefix(&[quote])
+}
+
 /// Whether `M` and two digits behind it may be a SEQUENCE whose first element is an INTEGER or a SEQUENCE.
-fn may_begin(bytes: &[u8]) -> bool {
+pub(super) fn may_begin(bytes: &[u8]) -> bool {
     let digit = |at: usize| bytes.get(at).and_then(|byte| base64_value(*byte));
     match (digit(1), digit(2)) {
         // A length of one byte, and then 0x02 or 0x30, whose upper bits are none.
@@ -89,20 +134,13 @@ struct Digits {
 }
 
 impl Digits {
-    /// The bytes that these digits begin with, so many at most. Lines may be broken, by `\n` written out too.
+    /// The bytes that these digits begin with, so many at most.
     fn decoded<const MOST: usize>(self, digits: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(MOST);
         let (mut held, mut bits) = (0_u32, 0);
-        let mut digits = digits.iter();
+        let mut digits = unbroken(digits);
         while bytes.len() < MOST {
-            let Some(&digit) = digits.next() else { break };
-            let Some(value) = (self.value)(digit) else {
-                let escaped = digit == b'\\' && matches!(digits.next(), Some(b'n' | b'r'));
-                if escaped || digit.is_ascii_whitespace() {
-                    continue;
-                }
-                break;
-            };
+            let Some(value) = digits.next().and_then(self.value) else { break };
             held = held << self.bits | u32::from(value);
             bits += self.bits;
             if bits >= 8 {

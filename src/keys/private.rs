@@ -187,12 +187,39 @@ fn pem_head(rest: &[u8]) -> Option<usize> {
         return None;
     }
     let behind = rest.get(begun..)?;
-    let contents = behind_breaks(behind);
-    let line = contents.get(..16)?;
-    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    let found = line.iter().all(base64) || line.starts_with(b"Proc-Type:");
+    let digits = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
+    let plain = behind_breaks(behind);
+    let is_plain = plain.get(..LINE).is_some_and(|line| digits(line) || line.starts_with(HEADER));
+    let marked = behind_marks(behind);
+    let line: Vec<u8> = armour::unbroken(marked).take(LINE).collect();
+    let is_marked = line.len() == LINE && digits(&line) && is_contents(&line) || marked.starts_with(HEADER);
+    let contents = if is_plain { Some(plain) } else { Some(marked).filter(|_| is_marked) }?;
     // With the first digit, so that what is told by its label is not told by its digits.
-    found.then(|| begun + behind.len() - contents.len() + 1)
+    Some(begun + behind.len() - contents.len() + 1)
+}
+
+/// So many digits are the begin of contents.
+const LINE: usize = 16;
+
+/// What an encrypted key begins with. [RFC 1421 4.6.1.1]
+const HEADER: &[u8] = b"Proc-Type:";
+
+/// Whether a line begins as DER or as OpenSSH's own container does: behind marks anything else may stand, as the next name
+/// in a program.
+fn is_contents(line: &[u8]) -> bool {
+    line.starts_with(b"b3BlbnNzaC1rZXkt") || line.first() == Some(&b'M') && armour::may_begin(line)
+}
+
+/// As [`behind_breaks`], without quotes and the marks of comments.
+fn behind_marks(mut text: &[u8]) -> &[u8] {
+    const MARKS: &[u8] = b"\"'\\,+.#/*;>|!-";
+    loop {
+        text = behind_breaks(text);
+        match text.split_first() {
+            Some((mark, rest)) if MARKS.contains(mark) => text = rest,
+            _ => return text,
+        }
+    }
 }
 
 /// Without blanks and ends of lines, as they are or written out as in JSON and C.

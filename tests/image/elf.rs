@@ -65,6 +65,26 @@ fn a_linked_program_is_what_objcopy_makes_of_it() {
     }
 }
 
+/// Where no physical addresses are, tools differ, and to take either reading would be a guess.
+#[test]
+fn a_program_without_physical_addresses_is_refused_since_two_tools_put_it_in_two_places() {
+    let made = |by: &str| {
+        let hex = file::Read::from_memory("a.hex", vector(&format!("unplaced.{by}.hex")));
+        Map::from_hex(&hex).map(|map| map.segments()[0].at)
+    };
+    assert_eq!((made("gnu").unwrap(), made("llvm").unwrap()), (0xC200, 0));
+    let problems = read(&vector("unplaced.elf")).unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].what.contains("no physical addresses, all of them are 0"), "{problems:?}");
+    // One of them is none that a linker left out.
+    let mut placed = vector("unplaced.elf");
+    put(&mut placed, 52 + 12, 0xC200);
+    assert!(!read(&placed).is_err_and(|problems| problems[0].what.contains("no physical addresses")));
+    // A single segment at 0 is one there, for both of them.
+    let single = elf(&[(LOAD, 0x100, 0, 4, 4)], &[1, 2, 3, 4]);
+    assert_eq!(read(&single).unwrap().segments()[0].at, 0);
+}
+
 /// Offset of the entry of this section in the table of sections, and of its fields. [System V ABI 4, figure 4-8]
 fn section(file: &[u8], index: usize, field: usize) -> usize {
     let table = u32::from_le_bytes(file[32..36].try_into().unwrap()) as usize;
@@ -107,6 +127,24 @@ fn sections_that_lie_are_refused_each_for_its_own_reason() {
     assert!(read(&bare).unwrap_err()[0].what.contains("holds nothing to load"), "nothing but what has no bytes");
 }
 
+/// Its variables, in section 4 and segment 1, as if each thread had a copy of them.
+#[test]
+fn what_each_thread_gets_a_copy_of_is_taken_only_where_a_segment_of_its_own_puts_it_too() {
+    const TLS: u32 = 7;
+    let good = vector("packed.elf");
+    let mut threads = good.clone();
+    put(&mut threads, section(&good, 4, FLAGS), 0x403);
+    let problems = read(&threads).unwrap_err();
+    assert!(problems[0].what.contains("section 4 is copied for each thread, and no PT_TLS segment"), "{problems:?}");
+    // Segment 2 holds nothing.
+    let (ram, other) = (52 + 32, 52 + 64);
+    threads.copy_within(ram..ram + 32, other);
+    put(&mut threads, other, TLS);
+    assert_eq!(read(&threads).unwrap().segments(), read(&good).unwrap().segments());
+    put(&mut threads, other + 12, 0xD000);
+    assert!(read(&threads).unwrap_err()[0].what.contains("no PT_TLS segment puts it at 0x0000C284"));
+}
+
 #[test]
 fn a_file_without_its_section_table_is_taken_by_its_segments() {
     let mut stripped = vector("packed.elf");
@@ -130,7 +168,7 @@ fn a_private_key_between_two_sections_is_found() {
     let der = crate::crosscheck::private("ed25519-a");
     file[0x100..0x100 + der.len()].copy_from_slice(&der);
     let list = RefuseList::built_in().unwrap();
-    let found = elf::keys_not_loaded(&file::Read::from_memory("a.elf", file), &list);
+    let found = elf::beside(&file::Read::from_memory("a.elf", file), &list).keys;
     assert_eq!(found.iter().map(|found| found.at as usize).collect::<Vec<_>>(), [0x100]);
 }
 
@@ -203,10 +241,98 @@ fn a_private_key_that_nothing_loads_is_found_once_however_far_behind_it_stands()
         let mut file = loaded.clone();
         file.resize(at, 0);
         file.extend(pem);
-        let found = elf::keys_not_loaded(&file::Read::from_memory("a.elf", file), &list);
+        let found = elf::beside(&file::Read::from_memory("a.elf", file), &list).keys;
         let told: Vec<_> = found.iter().map(|found| (found.at as usize, found.what())).collect();
         assert_eq!(told, [(at, "a private key (PEM)".to_owned())]);
     }
+}
+
+fn beside(file: Vec<u8>) -> (Vec<(usize, String)>, Vec<String>) {
+    let beside = elf::beside(&file::Read::from_memory("a.elf", file), &RefuseList::built_in().unwrap());
+    (beside.keys.iter().map(|found| (found.at as usize, found.what())).collect(), beside.unsearched)
+}
+
+/// Its section 14 is debug information with a private key.
+#[test]
+fn a_private_key_in_packed_debug_information_is_found_or_said_to_be_not_searched() {
+    let told = vec![(0x228, "a private key (PEM)".to_owned())];
+    for name in ["debug-zlib.elf", "debug-zlib-gnu.elf"] {
+        assert_eq!(beside(vector(name)), (told.clone(), Vec::new()), "{name}");
+    }
+    let unsearched = |why: &str| vec![format!("section 14, which nothing loads, {why}")];
+    assert_eq!(beside(vector("debug-zstd.elf")), (Vec::new(), unsearched("is packed by a method other than zlib")));
+    // As far as it can be unpacked it is searched.
+    let damaged = "is packed, and damaged or not as long as it says";
+    for (at, word, why) in
+        [(0x228 + 4, 0xFFFF_FFFF_u32, damaged), (0x228 + 4, 4000, damaged), (0x228 + 0xE8, 0x1234_5678, damaged)]
+    {
+        let mut file = vector("debug-zlib.elf");
+        put(&mut file, at, word);
+        assert_eq!(beside(file), (told.clone(), unsearched(why)), "{at:#x}");
+    }
+    let mut file = vector("debug-zlib.elf");
+    put(&mut file, 0x228 + 12, 0xFFFF_FFFF);
+    assert_eq!(beside(file), (Vec::new(), unsearched(damaged)));
+}
+
+/// Zeros pack well: what unpacks to more than is searched is searched as far, and that is said.
+#[test]
+fn debug_information_that_unpacks_to_more_than_is_searched_is_searched_as_far() {
+    let packed = |before: usize| {
+        let mut text = vec![0; before];
+        text.extend(include_bytes!("../vectors/keys/p256-a.priv.pem"));
+        text.resize((16 << 20) + 1000, 0);
+        let stream = miniz_oxide::deflate::compress_to_vec_zlib(&text, 6);
+        let mut file = vector("debug-zlib.elf");
+        let at = file.len();
+        file.extend([1, u32::try_from(text.len()).unwrap(), 1].iter().flat_map(|word| word.to_le_bytes()));
+        file.extend(&stream);
+        put(&mut file, section(&vector("debug-zlib.elf"), 14, OFFSET), u32::try_from(at).unwrap());
+        let size = u32::try_from(file.len() - at).unwrap();
+        put(&mut file, section(&vector("debug-zlib.elf"), 14, SIZE), size);
+        (at, beside(file))
+    };
+    let unsearched = vec!["section 14, which nothing loads, unpacks to more than is searched".to_owned()];
+    let (at, told) = packed(1000);
+    assert_eq!(told, (vec![(at, "a private key (PEM)".to_owned())], unsearched.clone()));
+    assert_eq!(packed(16 << 20).1, (Vec::new(), unsearched));
+}
+
+/// As somebody's build script adds it, or behind the end.
+#[test]
+fn a_private_key_in_text_that_nothing_loads_is_found_as_in_a_file_of_its_own() {
+    let pem = String::from_utf8(include_bytes!("../vectors/keys/p256-a.priv.pem").to_vec()).unwrap();
+    let der = crate::crosscheck::private("p256-a");
+    let array: Vec<String> = der.iter().map(|byte| format!("0x{byte:02x}")).collect();
+    let jwk = String::from_utf8(include_bytes!("../vectors/keys/p256-a.jwk").to_vec()).unwrap();
+    let putty = "PuTTY-User-Key-File-3: ecdsa-sha2-nistp256\nEncryption: none\n".to_owned();
+    let form = "a private key (PKCS#8, elliptic curve)";
+    for (text, form) in [
+        (format!("const uint8_t key[] = {{ {} }};\n", array.join(", ")), form),
+        (pem.lines().filter(|line| !line.starts_with('-')).collect(), form),
+        (jwk, "a private key (JSON Web Key)"),
+        (putty, "a private key (PuTTY)"),
+    ] {
+        let mut behind = vector("packed.elf");
+        let end = behind.len();
+        behind.extend(text.as_bytes());
+        assert_eq!(beside(behind), (vec![(end, form.to_owned())], Vec::new()), "{text}");
+        let mut added = vector("debug-zstd.elf");
+        let at = added.len() + 5;
+        added.resize(at, 0);
+        added.extend(text.as_bytes());
+        for (field, word) in [(FLAGS, 0), (OFFSET, at), (SIZE, text.len())] {
+            let place = section(&vector("debug-zstd.elf"), 14, field);
+            put(&mut added, place, u32::try_from(word).unwrap());
+        }
+        added.extend([0; 100]);
+        assert_eq!(beside(added), (vec![(at, form.to_owned())], Vec::new()), "{text}");
+    }
+    assert_eq!(beside(vector("paged.elf")), (Vec::new(), Vec::new()));
+    // Words of a program that prints keys, as debug information has them.
+    let mut words = vector("packed.elf");
+    words.extend(b"%s Private-Key: (%d bit)\0priv:\0pub:\0");
+    assert_eq!(beside(words), (Vec::new(), Vec::new()));
 }
 
 proptest! {

@@ -258,7 +258,31 @@ fn constants_of_programs() -> Vec<File> {
         files.push((format!("{name}-{form}-base64.bin"), name, program(STANDARD.encode(&der).as_bytes())));
         files.push((format!("{name}-{form}-hex.bin"), name, program(hex(&der).as_bytes())));
     }
+    for (name, file) in [("p384-a", "p384-a.priv.pem"), ("p256-a", "p256-a.encrypted.pem")] {
+        for (what, inside) in in_source(&text(file)) {
+            files.push((format!("{file}-{what}.bin"), name, program(inside.as_bytes())));
+        }
+    }
     files
+}
+
+/// As JSON writes slashes, and as source text holds lines: in a comment, or as parts of one string.
+fn in_source(pem: &str) -> Vec<(String, String)> {
+    let lines: Vec<&str> = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let slashes = |text: &str| text.replace('/', "\\/").replace('\n', "\\n");
+    let mut all = vec![("slashes".to_owned(), slashes(pem)), ("slashes-bare".to_owned(), slashes(&lines.concat()))];
+    for (what, before, behind) in [
+        ("hash", "# ", ""),
+        ("line", "// ", ""),
+        ("star", "\t * ", ""),
+        ("joined", "    \"", "\\n\""),
+        ("plus", "'", "' +"),
+    ] {
+        let marked = |line: &str| format!("{before}{line}{behind}\n");
+        all.push((what.to_owned(), pem.lines().map(marked).collect()));
+        all.push((format!("{what}-bare"), lines.iter().map(|line| marked(line)).collect()));
+    }
+    all
 }
 
 /// Every file is refused for a private key, and neither words nor JSON nor messages hold a part of it.
@@ -334,6 +358,12 @@ fn a_program_with_labels_public_keys_and_certificates_among_its_constants_is_ref
         "MIGHAgEAMBMG",
         "MC4CAQAwBQYDK2VwBCIE",
         "30770201010420",
+        "if (pem.startsWith('-----BEGIN PRIVATE KEY-----')) privateKeyMaterialFound = true;",
+        "head = \"-----BEGIN PRIVATE KEY-----\"\nMINIMUMLENGTHOFPRIVATEKEYS = 48\n",
+        "['-----BEGIN PRIVATE KEY-----', 'MIXEDCASENAMESARETAKENTOO']",
+        "\"-----BEGIN RSA PRIVATE KEY-----\"\n\"anythingElseThatIsLongEnough\"",
+        "\"MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\" + privateKeyInBase64ThatFollowsHere + theRestOfIt",
+        "# -----BEGIN EC PRIVATE KEY-----\n# this is where the lines of the key would stand\n",
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
     ] {
         inside.extend([words.as_bytes(), b"\0"].concat());

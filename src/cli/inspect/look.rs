@@ -142,7 +142,7 @@ fn memory_by_itself(file: &Read, asked: &Asked) -> Option<Content> {
     Some(match memory(file, asked.at)? {
         (Ok(map), Container::Elf) => {
             let report = ImageReport::new(&map, Container::Elf, asked);
-            Content::Image(Box::new(report.beside(&elf::keys_not_loaded(file, &asked.list))))
+            Content::Image(Box::new(report.beside(&elf::beside(file, &asked.list))))
         }
         (map, container) => image(map, container, asked),
     })

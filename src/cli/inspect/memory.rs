@@ -23,6 +23,7 @@ use crate::{
             Validation, patch,
             settings::{self, Backup, Settings},
         },
+        elf,
         flash_map::{self, FlashMap},
         mcuboot::{self, Carrier, Signs},
         nsib::{self, Counter, Dump, Generation, Head, LifeCycle, Provision, Storage},
@@ -55,6 +56,9 @@ pub(super) struct ImageReport {
     keys: Vec<FoundReport>,
     /// Private halves and refused keys in an ELF file, where nothing loads them; `at` is an offset.
     keys_not_loaded: Vec<FoundReport>,
+    /// What of it could not be searched, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_searched: Vec<String>,
     looked_for: &'static str,
     container: Container,
     /// Provision data for NSIB or for MCUboot's counters.
@@ -240,6 +244,7 @@ impl ImageReport {
             bootloader,
             keys: found.iter().map(FoundReport::new).collect(),
             keys_not_loaded: Vec::new(),
+            not_searched: Vec::new(),
             looked_for: scan::FORMS,
             container,
             provision,
@@ -252,8 +257,9 @@ impl ImageReport {
     }
 
     /// With what an ELF file holds beside its memory.
-    pub(super) fn beside(mut self, found: &[scan::Found]) -> Self {
-        self.keys_not_loaded = found.iter().map(FoundReport::new).collect();
+    pub(super) fn beside(mut self, beside: &elf::Beside) -> Self {
+        self.keys_not_loaded = beside.keys.iter().map(FoundReport::new).collect();
+        self.not_searched.clone_from(&beside.unsearched);
         self
     }
 

@@ -40,11 +40,16 @@ pub(super) fn of(header: &elf::FileHeader32<Endianness>, file: &[u8]) -> Result<
     }
     let loaded = segments.iter().enumerate().filter(|(_, segment)| is_loaded(segment));
     let loaded = whole(loaded.map(|(index, segment)| Load::of(index, segment, file.len())))?;
+    if has_no_addresses(segments) && loaded.iter().any(|load| load.piece.at != load.seen_at) {
+        return Err(vec![NO_ADDRESSES.to_owned()]);
+    }
     if sections.is_empty() {
         return Ok(loaded.into_iter().map(|load| load.piece).collect());
     }
+    let threads = segments.iter().enumerate().filter(|(_, segment)| segment.p_type(LITTLE) == elf::PT_TLS);
+    let threads = whole(threads.map(|(index, segment)| Load::of(index, segment, file.len())))?;
     let held = sections.iter().enumerate().filter(|(_, section)| is_held(section));
-    whole(held.map(|(index, section)| piece(index, section, &loaded)))
+    whole(held.map(|(index, section)| piece(index, section, &loaded, &threads)))
 }
 
 /// All of them, or what is wrong with each that is not.
@@ -65,6 +70,18 @@ fn whole<T>(each: impl Iterator<Item = Result<T, String>>) -> Result<Vec<T>, Vec
 
 fn is_loaded(segment: &elf::ProgramHeader32<Endianness>) -> bool {
     segment.p_type(LITTLE) == elf::PT_LOAD && segment.p_filesz(LITTLE) > 0
+}
+
+const NO_ADDRESSES: &str = "its segments have no physical addresses, all of them are 0: GNU objcopy then takes the addresses at \
+    which the program finds itself, LLVM's takes 0; let the linker write them, or name the .hex or .bin that was made of it";
+
+/// Some linkers write none. GNU objcopy then makes an exception where more than one segment takes memory. [binutils 2.40,
+/// bfd/elf.c, _bfd_elf_make_section_from_shdr; LLVM, llvm/test/tools/llvm-objcopy/ELF/binary-paddr.test]
+fn has_no_addresses(segments: &[elf::ProgramHeader32<Endianness>]) -> bool {
+    let takes = |segment: &&elf::ProgramHeader32<Endianness>| {
+        segment.p_type(LITTLE) == elf::PT_LOAD && segment.p_memsz(LITTLE) > 0
+    };
+    segments.iter().all(|segment| segment.p_paddr(LITTLE) == 0) && segments.iter().filter(takes).count() > 1
 }
 
 /// Whether a section has bytes that the running program finds in memory.
@@ -108,7 +125,14 @@ impl Load {
     }
 }
 
-fn piece(index: usize, section: &elf::SectionHeader32<Endianness>, loads: &[Load]) -> Result<Piece, String> {
+/// What each thread gets a copy of goes where its own segment says, and that has to be where the program's puts it.
+/// [binutils 2.40, bfd/elf.c, _bfd_elf_make_section_from_shdr]
+fn piece(
+    index: usize,
+    section: &elf::SectionHeader32<Endianness>,
+    loads: &[Load],
+    threads: &[Load],
+) -> Result<Piece, String> {
     let (seen_at, from, length) = (section.sh_addr(LITTLE), section.sh_offset(LITTLE), section.sh_size(LITTLE));
     let range = from as usize..(from as usize).saturating_add(length as usize);
     let mut places = loads.iter().filter_map(|load| load.places(&range)).peekable();
@@ -117,10 +141,13 @@ fn piece(index: usize, section: &elf::SectionHeader32<Endianness>, loads: &[Load
             "section {index} is to be loaded, and no segment holds its {length} bytes at offset {from}"
         ));
     };
-    match places.find(|(_, seen)| *seen == seen_at) {
-        Some((at, _)) => Ok(Piece { what: format!("section {index}"), file: range, at }),
-        None => {
-            Err(format!("section {index} is for address 0x{seen_at:08X}, its segment puts it at 0x{elsewhere:08X}"))
-        }
+    let Some((at, _)) = places.find(|(_, seen)| *seen == seen_at) else {
+        let what = format!("section {index} is for address 0x{seen_at:08X}, its segment puts it at 0x{elsewhere:08X}");
+        return Err(what);
+    };
+    let of_threads = section.sh_flags(LITTLE) & elf::SHF_TLS != 0;
+    if of_threads && !threads.iter().any(|load| load.places(&range) == Some((at, seen_at))) {
+        return Err(format!("section {index} is copied for each thread, and no PT_TLS segment puts it at 0x{at:08X}"));
     }
+    Ok(Piece { what: format!("section {index}"), file: range, at })
 }

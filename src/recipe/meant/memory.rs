@@ -108,7 +108,10 @@ impl Reading<'_> {
     pub(super) fn not_loaded(&mut self, written: &WrittenImage, file: &Read, list: Option<&RefuseList>) {
         let Some(list) = list.filter(|_| elf::begins(&file.bytes)) else { return };
         let image = written.name.as_ref().map_or("", |name| &name.value);
-        for found in elf::keys_not_loaded(file, list) {
+        let beside = elf::beside(file, list);
+        self.remarks
+            .extend(beside.unsearched.iter().map(|what| format!("{}: {what}: not searched for keys", file.name())));
+        for found in beside.keys {
             let what =
                 format!("{} at byte {} of the file of image `{image}`, which nothing loads", found.what(), found.at);
             if matches!(found.kind, scan::Kind::Private(_)) {

@@ -104,6 +104,9 @@ impl ImageReport {
         if self.keys.is_empty() && self.bare_keys.is_empty() && self.keys_not_loaded.is_empty() {
             row(f, "keys", "none found, in the forms that --json lists")?;
         }
+        for what in &self.not_searched {
+            row(f, "not searched", what)?;
+        }
         Ok(())
     }
 }
