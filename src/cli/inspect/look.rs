@@ -156,7 +156,7 @@ pub(super) fn part(file: &Read, asked: &Asked, room: &mut scan::Room) -> Content
         Ok(map) => {
             let report = ImageReport::within(&map, container, asked, room);
             Content::Image(Box::new(match container {
-                Container::Elf => report.beside(&elf::keys_not_loaded(file, &asked.list)),
+                Container::Elf => report.beside(&elf::beside(file, &asked.list)),
                 Container::IntelHex | Container::Raw => report,
             }))
         }
